@@ -70,7 +70,7 @@ def append(frontier: Frontier, leaves: Sequence[bytes], tile_height: int = TILE_
     complete: list[Node] = []
     row = list(leaves)
     level = 0
-    while row or size >> level:
+    while row:
         if size >> level & 1:
             row.insert(0, waiting.pop())
         if len(row) & 1:
@@ -79,8 +79,7 @@ def append(frontier: Frontier, leaves: Sequence[bytes], tile_height: int = TILE_
         level += 1
         if row and level % tile_height == 0:
             complete.extend(Node(level, index, made) for index, made in enumerate(row, size >> level))
-    kept.reverse()
-    return Frontier(size + len(leaves), tuple(kept)), complete
+    return Frontier(size + len(leaves), (*waiting, *reversed(kept))), complete
 
 
 def root(frontier: Frontier) -> bytes:
