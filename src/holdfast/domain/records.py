@@ -1,0 +1,300 @@
+"""The rows of the three parties. Each is a projection (can be rebuilt from its party's log) unless it says otherwise.
+
+Amounts are minor units, times microseconds since 1970 UTC, cards a mask and a random token. Optional means: not known,
+or not meant for this kind.
+"""
+
+from typing import NamedTuple
+
+from holdfast.domain.tables import DUE, Table
+
+# --- acquirer -----------------------------------------------------------------------------------------------------
+
+
+class Merchant(NamedTuple):
+    """A merchant that may accept cards (DE42). Reference."""
+
+    merchant_id: str
+    name: str
+    name_en: str
+    mcc: str
+    pre_auth_right: bool
+    ceiling_percent: int
+    validity_days: int
+
+
+class Terminal(NamedTuple):
+    """A terminal of a merchant (DE41). `tmk` is its master key, wrapped. Reference."""
+
+    terminal_id: str
+    merchant_id: str
+    tmk: bytes
+    enabled: bool
+
+
+class Bin(NamedTuple):
+    """The first digits of card numbers: whose they are. Reference."""
+
+    prefix: str
+    issuer_id: str
+    scheme: str
+    kind: str
+
+
+class Issuer(NamedTuple):
+    """An issuing institution: its zone keys (wrapped) and where its host listens. Reference."""
+
+    issuer_id: str
+    name: str
+    address: str
+    zone_mac: bytes
+    zone_pin: bytes
+
+
+class HotCard(NamedTuple):
+    """A card that must not be accepted; `response_code` is 41 (lost) or 43 (stolen). Reference, by keyed hash."""
+
+    pan_hash: bytes
+    response_code: str
+
+
+class Session(NamedTuple):
+    """A terminal's sign-on: its batch and working keys (wrapped). The keys are secrets, the rest a projection."""
+
+    terminal_id: str
+    batch: str
+    signed_on: bool
+    operator: str
+    mak: bytes
+    pik: bytes
+    previous_mak: bytes | None
+    previous_until_us: int
+    at_us: int
+
+
+class Card(NamedTuple):
+    """Vault: what stands behind a card token. Shredding the row leaves every proof whole."""
+
+    pan_hash: bytes
+    token: str
+    mask: str
+    pan_sealed: bytes
+    issuer_id: str
+
+
+class Request(NamedTuple):
+    """One request of a terminal in its present state; the key is its trace key.
+
+    `outcome`: asked (an issuer was asked, no answer yet), approved, declined, unknown (the issuer was silent), reversed,
+    tombstone (a reversal or a repeat came before the request itself). `entry` is the entry that the terminal is told,
+    `asked_entry` the one that opened the request and names it towards the issuer. `undo` is our duty towards the issuer:
+    '' none, 'owed' a reversal is being delivered, 'done' it was acknowledged. `question` decides whether a repeat is one.
+    """
+
+    trace_key: str
+    kind: str
+    echoes: str
+    """The kind whose processing code, condition and type the answer echoes: for a reversal, the kind it undoes."""
+    outcome: str
+    question: bytes
+    terminal_id: str
+    merchant_id: str
+    operator: str
+    at_us: int
+    answered_us: int
+    business_date: str
+    token: str | None
+    card: str | None
+    issuer_id: str | None
+    amount_minor: int
+    currency: str
+    rrn: str
+    entry: str
+    asked_entry: str
+    response_code: str | None
+    authorization_code: str | None
+    hold_id: str | None
+    original: str | None
+    undo: str
+    reason: str | None
+    sequence: int
+
+
+class Hold(NamedTuple):
+    """A hold in the acquirer's register; the key is the entry that asked for it.
+
+    `acts` is what the fold goes over: the acts in force, oldest first, as JSON (see `hold.py`). `version` grows with
+    each entry that touches the hold. `placed_on` is the local date (YYYY-MM-DD) that the slip shows.
+    """
+
+    hold_id: str
+    version: int
+    state: str
+    acts: str
+    token: str
+    card: str
+    issuer_id: str
+    merchant_id: str
+    terminal_id: str
+    authorization_code: str
+    batch: str
+    stan: str
+    placed_us: int
+    placed_on: str
+    expires_us: int
+    requested_minor: int
+    completed_minor: int
+
+
+MERCHANTS = Table("merchants", Merchant, reference=True)
+TERMINALS = Table("terminals", Terminal, reference=True)
+BINS = Table("bins", Bin, reference=True)
+ISSUERS = Table("issuers", Issuer, reference=True)
+HOT_CARDS = Table("hot_cards", HotCard, reference=True)
+SESSIONS = Table("sessions", Session, shared=True, secret=True)
+CARDS = Table("cards", Card, indexes=(("token",),), shared=True, secret=True)
+REQUESTS = Table("requests", Request, indexes=(("terminal_id",),))
+HOLDS = Table("holds", Hold, indexes=(("token",), ("merchant_id", "authorization_code")))
+
+ACQUIRER_TABLES = (MERCHANTS, TERMINALS, BINS, ISSUERS, HOT_CARDS, SESSIONS, CARDS, REQUESTS, HOLDS, DUE)
+ACQUIRER_LOGS = tuple(letter for letter in "ABCDEFGHKLMNPQRSTUVWXYZ")
+"""Names of registers, one per worker; I and J are the issuer's book and the terminal's journal."""
+
+# --- issuer -------------------------------------------------------------------------------------------------------
+
+
+class Account(NamedTuple):
+    """An account of a cardholder, or a contra account (`kind` clearing or funding) that may be negative.
+
+    balance = available + held. `status` is normal, lost or stolen. `pin_verifier` and `pan_hash` are keyed hashes.
+    `frozen_percent` is how much of a requested hold this issuer freezes (some freeze 115 % of it).
+    """
+
+    account_id: str
+    issuer_id: str
+    pan_hash: bytes
+    card: str
+    kind: str
+    expiry: str
+    status: str
+    pin_verifier: bytes | None
+    frozen_percent: int
+    available_minor: int
+    held_minor: int
+
+
+class IssuerLink(NamedTuple):
+    """An acquirer that may ask this issuer: the shared zone keys, wrapped. Reference."""
+
+    issuer_id: str
+    zone_mac: bytes
+    zone_pin: bytes
+    validity_days: int
+    over_hold: str
+
+
+class Answer(NamedTuple):
+    """What the issuer answered to one exchange; the key is the acquirer's exchange id (its asked entry).
+
+    `outcome` is approved, declined, reversed or tombstone.
+    """
+
+    exchange_id: str
+    question: bytes
+    kind: str
+    outcome: str
+    issuer_id: str
+    account_id: str | None
+    hold_id: str | None
+    amount_minor: int
+    response_code: str
+    authorization_code: str | None
+    entry: str
+    at_us: int
+
+
+class Freeze(NamedTuple):
+    """A hold in the issuer's book: `requested_minor` was asked for, `frozen_minor` frozen at placing, the key is the
+    exchange id that placed it. `acts` as in the acquirer's `Hold`.
+    """
+
+    hold_id: str
+    version: int
+    state: str
+    acts: str
+    account_id: str
+    issuer_id: str
+    authorization_code: str
+    placed_us: int
+    expires_us: int
+    requested_minor: int
+    frozen_minor: int
+    held_minor: int
+    completed_minor: int
+
+
+ISSUER_LINKS = Table("issuer_links", IssuerLink, reference=True)
+ACCOUNTS = Table("accounts", Account, indexes=(("pan_hash",),))
+ANSWERS = Table("answers", Answer)
+FREEZES = Table("freezes", Freeze)
+
+ISSUER_TABLES = (ISSUER_LINKS, ACCOUNTS, ANSWERS, FREEZES, DUE)
+ISSUER_LOGS = ("I",)
+
+# --- terminal -----------------------------------------------------------------------------------------------------
+
+
+class Device(NamedTuple):
+    """The terminal itself, one row: who it is, its keys (wrapped), its counters. The keys are secrets."""
+
+    terminal_id: str
+    merchant_id: str
+    merchant_name: str
+    merchant_name_en: str
+    tmk: bytes
+    register_key: str
+    batch: str
+    stan: int
+    signed_on: bool
+    mak: bytes | None
+    pik: bytes | None
+    last_entry: str
+
+
+class Sale(NamedTuple):
+    """One request of this terminal and what the terminal believes of it; the key is its trace key.
+
+    `outcome`: asked, approved, declined, unknown (a reversal is stored), reversed (the reversal was answered).
+    `original_code`, `original_date` are what the cashier gave; `local_date`, `local_time` what the slip shows.
+    """
+
+    trace_key: str
+    kind: str
+    outcome: str
+    amount_minor: int
+    currency: str
+    card: str | None
+    pan_sealed: bytes | None
+    expiry: str | None
+    entry_mode: str
+    operator: str
+    at_us: int
+    answered_us: int
+    local_date: str
+    local_time: str
+    original_code: str | None
+    original_date: str | None
+    response_code: str | None
+    authorization_code: str | None
+    rrn: str | None
+    register_entry: str | None
+    reverses: str | None
+    sequence: int
+    previous: str
+
+
+DEVICES = Table("devices", Device, secret=True)
+SALES = Table("sales", Sale, indexes=(("kind",),))
+
+TERMINAL_TABLES = (DEVICES, SALES, DUE)
+TERMINAL_LOGS = ("J",)
