@@ -1,8 +1,10 @@
 """The key files: made whole, kept from others, and refused in one clear line when anything is not right."""
 
+import fcntl
 import multiprocessing
 import os
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -159,3 +161,22 @@ def test_of_processes_that_create_at_once_one_does(tmp_path: Path) -> None:
         worker.join()
     assert made.count(None) == 3
     assert FileKeys.open(tmp_path / "keys").public_key() in made
+
+
+def test_creating_waits_for_whoever_creates(tmp_path: Path) -> None:
+    keys_folder = tmp_path / "keys"
+    keys_folder.mkdir(mode=0o700)
+    context = multiprocessing.get_context("fork")
+    reports: multiprocessing.Queue[bytes | None] = context.Queue()
+    worker = context.Process(target=_create_and_report, args=(keys_folder, reports))
+    held = os.open(keys_folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        worker.start()
+        time.sleep(0.3)
+        assert list(keys_folder.iterdir()) == []
+        fcntl.flock(held, fcntl.LOCK_UN)
+    finally:
+        os.close(held)
+    assert reports.get(timeout=10) == FileKeys.open(keys_folder).public_key()
+    worker.join()

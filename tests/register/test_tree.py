@@ -237,6 +237,7 @@ def test_sizes_that_cannot_be() -> None:
     assert not verify_inclusion(EMPTY_ROOT, 0, 0, [], EMPTY_ROOT)
     assert not verify_consistency(2, 1, EMPTY_ROOT, EMPTY_ROOT, [])
     assert not verify_consistency(0, 3, bytes(32), EMPTY_ROOT, [])
+    assert not verify_consistency(4, 8, EMPTY_ROOT, EMPTY_ROOT, []), "one root cannot be that of two sizes"
     with pytest.raises(ValueError, match="no leaf 3 in a log of 3"):
         inclusion_needs(3, 3)
     with pytest.raises(ValueError, match="cannot extend"):
