@@ -233,6 +233,8 @@ class _WriterSource:
             self._lines += ["tpdu = message.tpdu or TPDU", "header = message.header or HEADER"]
             self._checks += [f"len(tpdu) == {len(dialect.tpdu)}", f"len(header) == {len(dialect.header)}"]
             self._pieces += [("bytes", "tpdu"), ("bytes", "header")]
+        else:
+            self._checks.append("not (message.tpdu or message.header)")
         bitmap = bitmap_of(dialect, numbers)
         self._pieces.append((self._digits, "{mti}"))
         self._pieces.append(("hex", bitmap.hex()) if dialect.packed else ("bytes", repr(bitmap)))

@@ -43,7 +43,7 @@ class Field(NamedTuple):
     layout: tuple[tuple[str, int], ...] = ()
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Dialect:
     """How one kind of peer writes messages. Compared by identity, so that it is a quick key of a cache.
 
@@ -81,6 +81,9 @@ class Dialect:
             ("bitmap_bytes", 8 if self.bitmap == "binary" else 16),
         ):
             object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        return f"Dialect({self.name})"
 
 
 PROCESSING_CODE = (("transaction", 2), ("from account", 2), ("to account", 2))
