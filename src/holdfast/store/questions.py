@@ -1,0 +1,37 @@
+"""The SQL of what a reader asks, alike for every database: only the placeholders differ."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from holdfast.domain.tables import Table
+from holdfast.store.columns import quoted, shape_of
+
+
+def question(
+    table: Table,
+    equal: Mapping[str, str | int | bytes],
+    between: tuple[str, int, int] | None,
+    order: str | None,
+    limit: int | None,
+    place: Callable[[int], str],
+) -> tuple[str, list[Any]]:
+    """The statement of `Reader.select` and its arguments; `place(1)` is the database's first placeholder."""
+    shape = shape_of(table)
+    asked = {*equal, *(between[:1] if between else ()), *([order] if order else ())}
+    assert asked <= set(shape.names), f"{table.name} has no {asked - set(shape.names)}"
+    arguments: list[Any] = list(equal.values())
+    conditions = [f'"{name}" = {place(at)}' for at, name in enumerate(equal, 1)]
+    if between is not None:
+        name, low, high = between
+        arguments += [low, high]
+        conditions.append(f'"{name}" >= {place(len(arguments) - 1)} AND "{name}" < {place(len(arguments))}')
+    key = shape.key[0]
+    # Every name comes from the shape, every value is an argument.
+    parts = [f'SELECT {quoted(shape.names)} FROM "{table.name}"']
+    if conditions:
+        parts.append(f"WHERE {' AND '.join(conditions)}")
+    parts.append(f'ORDER BY "{order}" DESC NULLS LAST, "{key}" DESC' if order else f'ORDER BY "{key}"')
+    if limit is not None:
+        arguments.append(limit)
+        parts.append(f"LIMIT {place(len(arguments))}")
+    return " ".join(parts), arguments

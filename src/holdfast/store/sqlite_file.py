@@ -1,0 +1,173 @@
+"""The file under a terminal's store: one writing process, mode 0600, whole and of our shape or refused on opening.
+
+SQLite needs no migration tool: `user_version` says which shape a file has. A new file gets the newest shape at once, an
+older one goes through the steps that it lacks, forward only, each in one transaction.
+"""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from holdfast.domain.tables import Table
+from holdfast.errors import CommitUnknown, Conflict, RegisterBroken, StoreError, Unreachable
+from holdfast.store.columns import SQLITE_TYPES, create_sqlite, shapes_of
+
+STEPS: tuple[str, ...] = ()
+"""What leads from shape 1 to 2, from 2 to 3, …: scripts that are never changed once released."""
+
+VERSION = 1 + len(STEPS)
+
+_BROKEN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_SURELY_NOT = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_READONLY})
+
+
+class FileLock:
+    """The sole right to write a file, held in a file beside it: closing SQLite's own file would drop SQLite's locks."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: int | None = None
+        try:
+            file = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise Unreachable(f"terminal file {path} cannot be opened: {error.strerror}") from error
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.read(file, 20).decode("ascii", "replace").strip()
+            os.close(file)
+            raise Unreachable(f"terminal file {path} is in use by pid {owner or '?'}: end that one first") from None
+        os.ftruncate(file, 0)
+        os.write(file, f"{os.getpid()}\n".encode())
+        self._file = file
+
+    def release(self) -> None:
+        """Let others have the file. May be called again."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+def connect(path: Path, tables: Sequence[Table]) -> sqlite3.Connection:
+    """Open or make the file. Unreachable when that is impossible, RegisterBroken when it is damaged."""
+    try:
+        _make_private(path)
+    except OSError as error:
+        raise Unreachable(f"terminal file {path} cannot be opened: {error.strerror}") from error
+    connection = _open(path, "rw")
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        _assert_whole(connection, path)
+        _migrate(connection, path, tables)
+    except sqlite3.Error as error:
+        connection.close()
+        refuse_file(error, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """Open an existing file so that nothing can be written through it."""
+    if not path.is_file():
+        raise Unreachable(f"terminal file {path} does not exist: the terminal has not been used yet")
+    connection = _open(path, "ro")
+    try:
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.Error as error:
+        connection.close()
+        refuse_file(error, path)
+    return connection
+
+
+def refuse_file(error: sqlite3.Error, path: Path) -> NoReturn:
+    """What an error on opening means."""
+    if _code(error) in _BROKEN:
+        raise RegisterBroken(f"terminal file {path} is damaged ({error}): keep it and call support") from error
+    raise Unreachable(f"terminal file {path} cannot be opened: {error}") from error
+
+
+def refuse(error: sqlite3.Error) -> NoReturn:
+    """What an error of a statement means."""
+    code = _code(error)
+    if code in _BROKEN:
+        raise RegisterBroken(f"the terminal file is damaged ({error}): keep it and call support") from error
+    if code == sqlite3.SQLITE_CONSTRAINT:
+        raise Conflict(f"the terminal file refused a row: {error}") from error
+    raise StoreError(f"the terminal file refused: {error}") from error
+
+
+def refuse_commit(error: sqlite3.Error) -> NoReturn:
+    """What an error of a commit means: only where SQLite says why it did nothing is it sure that it did nothing."""
+    if _code(error) in _SURELY_NOT | _BROKEN:
+        refuse(error)
+    raise CommitUnknown(f"the terminal file may or may not hold the batch: {error}") from error
+
+
+def _code(error: sqlite3.Error) -> int:
+    """The primary code below the extended one; 0 where Python itself complains."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+def _open(path: Path, mode: str) -> sqlite3.Connection:
+    try:
+        return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None)
+    except sqlite3.Error as error:
+        refuse_file(error, path)
+
+
+def _make_private(path: Path) -> None:
+    """A file is 0600 from its first moment, and its name is durable before anything is written into it."""
+    if path.exists():
+        return
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _assert_whole(connection: sqlite3.Connection, path: Path) -> None:
+    complaint = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if complaint != "ok":
+        raise RegisterBroken(
+            f"terminal file {path} is damaged ({' '.join(complaint.split())}): keep it and call support"
+        )
+
+
+def _migrate(connection: sqlite3.Connection, path: Path, tables: Sequence[Table]) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > VERSION:
+        raise Unreachable(f"terminal file {path} was written by a newer Holdfast: use that one")
+    if version == 0:
+        statements = [statement for shape in shapes_of(tables) for statement in create_sqlite(shape)]
+        _step(connection, [*statements, "INSERT INTO versions VALUES ('reference', 0)"], VERSION)
+    else:
+        for at, script in enumerate(STEPS[version - 1 :], version + 1):
+            _step(connection, script.split(";"), at)
+    _assert_shape(connection, path, tables)
+
+
+def _step(connection: sqlite3.Connection, statements: Sequence[str], version: int) -> None:
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in statements:
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {version}")
+
+
+def _assert_shape(connection: sqlite3.Connection, path: Path, tables: Sequence[Table]) -> None:
+    """The columns are those of our rows: a forgotten step must be noticed before a row is read askew."""
+    for shape in shapes_of(tables):
+        found = connection.execute("SELECT name, type, [notnull] FROM pragma_table_info(?)", (shape.name,)).fetchall()
+        due = [(c.name, SQLITE_TYPES[c.kind], int(not c.nullable)) for c in shape.columns]
+        if [(name, kind.lower(), notnull) for name, kind, notnull in found] != due:
+            raise Unreachable(
+                f"terminal file {path} holds another {shape.name} than this Holdfast: use the one it is of"
+            )
