@@ -129,7 +129,9 @@ class EmbeddedPostgres:
         try:
             return await self._start()
         except OSError as error:
-            raise Unreachable(f"PostgreSQL in {self._folder.path} cannot be started: {error}") from error
+            raise Unreachable(
+                f"PostgreSQL in {self._folder.path} cannot be started: {error.strerror or error}"
+            ) from error
 
     async def _start(self) -> str:
         binaries = find_binaries()
@@ -266,7 +268,7 @@ class EmbeddedPostgres:
                     f"{self._folder.keys / 'postgres.password'} is not the password of {self._folder.postgres}: "
                     "restore both from the same backup"
                 ) from None
-            except (OSError, asyncpg.PostgresError) as error:
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
                 not_yet = str(error)
             now = time.monotonic()
             if now - started > START_PATIENCE_S:
@@ -317,7 +319,7 @@ def find_binaries() -> Path:
 
 def why(output: str) -> str:
     """One line out of what PostgreSQL's programs said: the complaints, or else the last lines."""
-    if "No space left on device" in output:
+    if "No space left on device" in output or "Check free disk space" in output:
         return "the disk is full: free some space and start again"
     complaints = _COMPLAINT.findall(output)
     return "; ".join(_without_repeats(complaints or output.split("\n"))[-3:]) or "it said nothing"

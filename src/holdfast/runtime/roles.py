@@ -7,6 +7,7 @@ is written for a DBA. A role that exists already is never given another password
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -40,6 +41,9 @@ LOCK_PATIENCE_S = 60.0
 _SCRAM_ITERATIONS = 4096
 _LOCK_KEY = 0x686F6C64
 
+# asyncpg ends with an internal error of its own when the server dies between two messages.
+_TROUBLE = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+
 
 class RoleDsns(NamedTuple):
     """Address per role, password included. Readers may select from their own party's schema and nothing else."""
@@ -71,10 +75,11 @@ async def ensure_database(superuser_dsn: str, keys: Path) -> RoleDsns:
         except asyncpg.InsufficientPrivilegeError as error:
             if not await _all_in_place(dsns):
                 raise _what_the_dba_must_run(superuser_dsn, database, passwords, keys) from error
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except _TROUBLE as error:
         raise Unreachable(f"the database at {where(superuser_dsn)} cannot be set up: {_one_line(error)}") from error
     finally:
-        await admin.close(timeout=CONNECT_PATIENCE_S)
+        with contextlib.suppress(*_TROUBLE):
+            await admin.close(timeout=CONNECT_PATIENCE_S)
     return RoleDsns(*(dsns[role] for role in _role_names()))
 
 
@@ -118,14 +123,21 @@ def _passwords(keys: Path) -> dict[str, str]:
 
 
 async def _connect(dsn: str) -> asyncpg.Connection:
-    if urlsplit(dsn).scheme not in ("postgresql", "postgres"):
+    if not _is_address(dsn):
         raise BadInput("a database address looks like postgresql://user:password@host:5432/database")
     try:
         return await asyncpg.connect(dsn, timeout=CONNECT_PATIENCE_S)
     except (ValueError, asyncpg.ClientConfigurationError) as error:
         raise BadInput(f"the database address {where(dsn)} cannot be used: {_one_line(error)}") from error
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except _TROUBLE as error:
         raise Unreachable(f"the database at {where(dsn)} cannot be reached: {_one_line(error)}") from error
+
+
+def _is_address(dsn: str) -> bool:
+    try:
+        return urlsplit(dsn).scheme in ("postgresql", "postgres")
+    except ValueError:
+        return False
 
 
 async def _home_database(admin: asyncpg.Connection) -> str:
@@ -161,7 +173,7 @@ async def _make_all(admin: asyncpg.Connection, dsn: str, database: str, password
     login = await admin.fetchrow("select current_user as name, rolsuper from pg_roles where rolname = current_user")
     if not await admin.fetchval("select exists (select from pg_database where datname = $1)", database):
         await admin.execute(_create_database(database))
-    inside = await _connect(_rewritten(dsn, urlsplit(dsn).netloc, database))
+    inside = await asyncpg.connect(_rewritten(dsn, urlsplit(dsn).netloc, database), timeout=CONNECT_PATIENCE_S)
     try:
         member = None if login["rolsuper"] else login["name"]
         async with inside.transaction():
