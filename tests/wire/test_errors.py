@@ -89,7 +89,7 @@ def test_what_is_wrong_with_an_acquirers_bytes(body: bytes, sentence: str) -> No
         (UNIONPAY, Message("0100", {63: "€🙂"}), "field 63 at byte 0: not GBK text"),
         (UNIONPAY, Message("0100", {63: "银" * 82}), "field 63 at byte 0: length 164 is over 163"),
         (ASCII_1987, Message("0100", {43: "银" * 21}), "field 43 at byte 0: length 42 is not 40"),
-        (ASCII_1987, Message("0100", {128: bytes(4)}), "field 128 at byte 0: length 4 is not 8"),
+        (ASCII_1987, Message("0100", {128: "0123"}), "field 128 at byte 0: length 4 is not 8"),
     ],
 )
 def test_what_is_wrong_with_a_message_of_our_own(dialect: Dialect, message: Message, sentence: str) -> None:

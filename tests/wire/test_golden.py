@@ -245,7 +245,7 @@ def test_acquirer_and_issuer_speak_ascii() -> None:
         + b"010A-00007771"  # 48
         + b"0200000125112221340501041000000"
         + b"00000000000"  # 90
-        + bytes.fromhex("0123456789ABCDEF")  # 128
+        + b"0123ABCD"  # 128
     )
     fields: dict[int, str | bytes] = {
         2: "6200000000000005",
@@ -257,7 +257,7 @@ def test_acquirer_and_issuer_speak_ascii() -> None:
         41: "T0000001",
         48: "A-00007771",
         90: "020000012511222134050104100000000000000000",
-        128: bytes.fromhex("0123456789ABCDEF"),
+        128: "0123ABCD",
     }
     for _ in range(COMPILE_AFTER + 2):
         message = decode(ASCII_1987, body)

@@ -206,7 +206,8 @@ _ASCII_1987_ROWS = (
     Field(63, "operator or scheme", "gbk", 163, prefix=3),
     Field(70, "network management", "digits", 3),
     Field(90, "original data elements", "digits", 42, layout=ORIGINAL_DATA),
-    Field(128, "MAC", "binary", 8),
+    # As in field 64: what computes and verifies MACs speaks hex, whichever link it is for.
+    Field(128, "MAC", "ascii", 8),
 )
 
 UNIONPAY = Dialect(
@@ -232,6 +233,6 @@ ASCII_1987 = Dialect(
     mac_field=128,
     rows=_ASCII_1987_ROWS,
 )
-"""Acquirer to issuer: `[MTI 4][bitmap 8 or 16][fields]`, the MAC (X9.19) in DE128 as eight binary bytes."""
+"""Acquirer to issuer: `[MTI 4][bitmap 8 or 16][fields]`, the MAC (X9.19) in DE128 as eight hex characters."""
 
 DIALECTS = {dialect.name: dialect for dialect in (UNIONPAY, ASCII_1987)}

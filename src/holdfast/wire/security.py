@@ -11,7 +11,10 @@ from holdfast.errors import WireError
 from holdfast.wire.dialect import Dialect
 
 MAC_BYTES = 8
-"""In both dialects: eight hex characters (UnionPay) or eight binary bytes (X9.19)."""
+"""Eight hex characters, not eight binary bytes, in both dialects."""
+
+MAC_PLACEHOLDER = "0" * MAC_BYTES
+"""The value that the MAC field holds until `put_mac`."""
 
 CHECK_BYTES = 4
 """A key check value is the first four bytes of zeros encrypted under the key."""
@@ -21,11 +24,6 @@ PIN_WITH_PAN = "2"
 ALGORITHM_DES = "0"
 ALGORITHM_3DES = "6"
 ALGORITHM_SM4 = "4"
-
-
-def mac_placeholder(dialect: Dialect) -> str | bytes:
-    """The value that the MAC field holds until `put_mac`."""
-    return bytes(MAC_BYTES) if dialect.fields[dialect.mac_field].encoding == "binary" else "0" * MAC_BYTES
 
 
 def mac_block(dialect: Dialect, body: bytes) -> bytes:
@@ -44,11 +42,10 @@ def mac_block(dialect: Dialect, body: bytes) -> bytes:
     return body[dialect.mti_at : -MAC_BYTES]
 
 
-def put_mac(body: bytes, mac: str | bytes) -> bytes:
-    """The body with its placeholder replaced by the MAC, eight hex characters or eight bytes as the dialect has it."""
-    raw = mac.encode("ascii") if isinstance(mac, str) else mac
-    assert len(raw) == MAC_BYTES, "a MAC has eight bytes in every dialect"
-    return body[:-MAC_BYTES] + raw
+def put_mac(body: bytes, mac: str) -> bytes:
+    """The body with its placeholder replaced by the MAC, eight hex characters."""
+    assert len(mac) == MAC_BYTES, "a MAC has eight characters in every dialect"
+    return body[:-MAC_BYTES] + mac.encode("ascii")
 
 
 class SecurityControl(NamedTuple):
