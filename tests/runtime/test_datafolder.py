@@ -4,6 +4,8 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
 
@@ -13,6 +15,17 @@ from holdfast.errors import BadInput, Unreachable
 from holdfast.runtime.datafolder import FOLDER_PATH_BYTES_MAX, DataFolder, kept_secret
 
 LONG = "a-folder-with-a-rather-long-name-as-build-machines-like-to-make-them"
+
+
+@pytest.fixture(autouse=True)
+def temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A short temporary folder of the test's own, for the sockets that find no room in the data folder.
+
+    After `tmp_path`, which makes its own parent in the temporary folder that it finds.
+    """
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        yield Path(folder)
 
 
 def _mode(path: Path) -> int:

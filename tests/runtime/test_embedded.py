@@ -121,7 +121,10 @@ def test_it_runs_under_uvloop_and_reports_the_death_of_the_postmaster(tmp_path: 
     uvloop.run(story())
 
 
-async def test_two_folders_run_side_by_side_even_with_awkward_names(tmp_path: Path) -> None:
+async def test_two_folders_run_side_by_side_even_with_awkward_names(
+    tmp_path: Path, open_parent: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(open_parent))
     awkward = tmp_path / ("so long that no socket fits into it, and " * 3 + "'quoted' ü %41 @x")
     async with running(tmp_path / "plain") as one, running(awkward) as two:
         assert one.pid != two.pid
