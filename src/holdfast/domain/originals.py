@@ -90,5 +90,7 @@ def why_none(misses: tuple[NearMiss, ...]) -> str:
     if not misses:
         return "no hold of this card, and none with this code at this merchant, is registered"
     nearest = misses[0]
-    told = " and ".join(f"{what} is {registered}, not {given or 'empty'}" for what, given, registered in nearest.differs)
+    told = " and ".join(
+        f"{what} is {registered}, not {given or 'empty'}" for what, given, registered in nearest.differs
+    )
     return f"nearest hold {nearest.hold_id}: {told}"

@@ -47,7 +47,9 @@ class Policy(NamedTuple):
 TERMINAL_PATIENCE_S_MIN = 20
 """The shortest reply timeout that terminals are configured with (domain.md §4.3: 20 to 90 s, usually 30)."""
 
-assert Policy().issuer_patience_us < TERMINAL_PATIENCE_S_MIN * SECOND_US, "the acquirer must give up before the terminal"
+assert Policy().issuer_patience_us < TERMINAL_PATIENCE_S_MIN * SECOND_US, (
+    "the acquirer must give up before the terminal"
+)
 assert Policy().expiry_grace_us > 2 * Policy().issuer_patience_us, "an answer under way must find its hold unexpired"
 
 

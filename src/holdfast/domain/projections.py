@@ -13,7 +13,8 @@ all that a Request keeps. Phases:
     barred    a reversal or repeat came first       objected  the issuer refused our reversal
     duplicate same key, other question: changes no row
 
-`hold` says how a hold changes: `id`, `version`, and `act` [name, by, amount] put in force or `out`, the request taken out.
+`hold` says how a hold changes: `id`, `version`, and `act` [name, by, amount] put in force, or `out`: the request whose
+act is taken out.
 """
 
 from collections.abc import Mapping

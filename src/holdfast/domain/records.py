@@ -85,10 +85,11 @@ class Card(NamedTuple):
 class Request(NamedTuple):
     """One request of a terminal in its present state; the key is its trace key.
 
-    `outcome`: asked (an issuer was asked, no answer yet), approved, declined, unknown (the issuer was silent), reversed,
-    tombstone (a reversal or a repeat came before the request itself). `entry` is the entry that the terminal is told,
-    `asked_entry` the one that opened the request and names it towards the issuer. `undo` is our duty towards the issuer:
-    '' none, 'owed' a reversal is being delivered, 'done' it was acknowledged. `question` decides whether a repeat is one.
+    `outcome`: asked (an issuer was asked, no answer yet), approved, declined, unknown (the issuer was silent),
+    reversed, tombstone (a reversal or a repeat came before the request itself). `entry` is the entry that the terminal
+    is told, `asked_entry` the one that opened the request and names it towards the issuer. `undo` is our duty towards
+    the issuer: '' none, 'owed' a reversal is being delivered, 'done' it was acknowledged, 'objected' it was refused.
+    `question` decides whether a repeat is one.
     """
 
     trace_key: str
@@ -245,7 +246,11 @@ ISSUER_LOGS = ("I",)
 
 
 class Device(NamedTuple):
-    """The terminal itself, one row: who it is, its keys (wrapped), its counters. The keys are secrets."""
+    """The terminal itself, one row: who it is, its keys (wrapped), its counters. The keys are secrets.
+
+    `in_flight` is the trace key of the request whose answer is awaited, `reversal` that of the reversal that waits to be
+    acknowledged ('' where there is none): of each there is at most one.
+    """
 
     terminal_id: str
     merchant_id: str
@@ -259,13 +264,18 @@ class Device(NamedTuple):
     mak: bytes | None
     pik: bytes | None
     last_entry: str
+    in_flight: str
+    reversal: str
 
 
 class Sale(NamedTuple):
     """One request of this terminal and what the terminal believes of it; the key is its trace key.
 
     `outcome`: asked, approved, declined, unknown (a reversal is stored), reversed (the reversal was answered).
-    `original_code`, `original_date` are what the cashier gave; `local_date`, `local_time` what the slip shows.
+    `original_code`, `original_date` (MMDD) and `original_trace` (batch and trace, twelve digits) are what the request
+    says of its original; `local_date`, `local_time` what the slip shows. `reason` says why the outcome is what it is;
+    in a reversal it is the reason that DE39 gives (98, 06, A0). `late` is what an answer said that came after the end.
+    `pan_sealed` is a secret; it is dropped when the request is reversed.
     """
 
     trace_key: str
@@ -284,17 +294,20 @@ class Sale(NamedTuple):
     local_time: str
     original_code: str | None
     original_date: str | None
+    original_trace: str | None
     response_code: str | None
     authorization_code: str | None
     rrn: str | None
     register_entry: str | None
     reverses: str | None
+    reason: str | None
+    late: str | None
     sequence: int
     previous: str
 
 
 DEVICES = Table("devices", Device, secret=True)
-SALES = Table("sales", Sale, indexes=(("kind",),))
+SALES = Table("sales", Sale, indexes=(("kind",), ("kind", "authorization_code")))
 
 TERMINAL_TABLES = (DEVICES, SALES, DUE)
 TERMINAL_LOGS = ("J",)

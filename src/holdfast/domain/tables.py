@@ -14,10 +14,10 @@ Row: TypeAlias = Any
 class Table(NamedTuple):
     """One table of a party: its name, the type of its rows, and what can be looked up besides the key.
 
-    `indexes` lists the columns of each look-up (equality on all of them). Rows of a `reference` table (merchants, BINs, …)
-    change rarely: they are read without a lock and an engine may keep them until the reference version moves. Rows of a
-    `shared` table are read without a lock although they change, because an old value does no harm. `secret` tables
-    (vault, keys) can be shredded without breaking a proof.
+    `indexes` lists the columns of each look-up (equality on all of them). Rows of a `reference` table (merchants,
+    BINs, …) change rarely: they are read without a lock and an engine may keep them until the reference version moves.
+    Rows of a `shared` table are read without a lock although they change, because an old value does no harm. `secret`
+    tables (vault, keys) can be shredded without breaking a proof.
     """
 
     name: str

@@ -104,9 +104,13 @@ def undo_at_issuer(request: Request, pan: str, repeat: bool, policy: Policy) -> 
     return Message(UNDO_REPEAT_MTI if repeat else UNDO_MTI, fields)
 
 
-def answer_of_issuer(message: Message, code: str, authorization_code: str | None, now_us: int, policy: Policy) -> Message:
+def answer_of_issuer(
+    message: Message, code: str, authorization_code: str | None, now_us: int, policy: Policy
+) -> Message:
     """The issuer's answer to a question or a reversal advice."""
-    echoed = {n: v for n, v in message.fields.items() if n in (2, 3, 4, 7, 11, 25, 32, 37, 41, 42, EXCHANGE_FIELD, 49, 90)}
+    echoed = {
+        n: v for n, v in message.fields.items() if n in (2, 3, 4, 7, 11, 25, 32, 37, 41, 42, EXCHANGE_FIELD, 49, 90)
+    }
     answer = Message(reply_mti(message.mti[:3] + "0"), {**echoed, 39: code, MAC_FIELD: MAC_TO_COME})
     answer.fields[12], answer.fields[13] = hhmmss(now_us, policy.zone), mmdd(now_us, policy.zone)
     if authorization_code:

@@ -13,7 +13,6 @@ from holdfast.domain.commands import (
     REVERSAL_MTI,
     Ask,
     CardPresented,
-    Kind,
     Original,
     Undo,
 )
@@ -21,10 +20,8 @@ from holdfast.domain.policy import Policy
 from holdfast.domain.records import Request
 from holdfast.ids import TraceKey, without_repeat
 from holdfast.wire import chain
+from holdfast.wire.chain import CHAIN_FIELD
 from holdfast.wire.message import Message
-
-CHAIN_FIELD = 57
-"""The private field of the terminal's journal chain; a parameter of the dialect."""
 
 MAC_TO_COME = "00000000"
 """Announces DE64; the engine puts the MAC in when it seals."""
@@ -145,8 +142,11 @@ def reply_mti(mti: str) -> str:
     return mti[:2] + str(int(mti[2]) + 1) + mti[3]
 
 
+ECHOED = frozenset({3, 4, 11, 25, 41, 42, 49, 60})
+
+
 def bare_answer(message: Message, code: str, now_us: int, policy: Policy) -> Message:
     """An answer that needs no register: echo, sign-on refused, wrong MAC, unreadable. It carries no MAC."""
-    echoed = {n: message.fields[n] for n in (3, 4, 11, 25, 41, 42, 49, 60) if n in message.fields}
-    times = {12: hhmmss(now_us, policy.zone), 13: mmdd(now_us, policy.zone)}
-    return Message(reply_mti(without_repeat(message.mti)), {**echoed, **times, 39: code})
+    fields = {n: value for n, value in message.fields.items() if n in ECHOED}
+    fields |= {12: hhmmss(now_us, policy.zone), 13: mmdd(now_us, policy.zone), 39: code}
+    return Message(reply_mti(without_repeat(message.mti)), fields)

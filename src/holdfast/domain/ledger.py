@@ -1,0 +1,256 @@
+"""How entries of the issuer's book become money, holds and answers: the one place where the issuer's rows come from.
+
+Rule 1: every movement of money is a posting: lines [account, sub-account, amount] of one entry that sum to zero.
+Rule 2: where money lies follows from the acts in force of its hold. A posting is the difference between two lives of a
+hold, so a reversal gives back exactly what is still in force, and nobody has to think of each pair of cases.
+Rule 3: a decision writes an entry's facts; the rows follow from them by `changes`, when it is written and again when an
+audit rebuilds everything from the book. So a row can never say what no entry said.
+
+Facts of an entry (keys of its body) by `phase`:
+
+    opened    an account (`account`), with what it begins with as `postings`
+    judged    a question, its answer (`outcome`, `response_code`) and, when approved, `hold` and `postings`
+    recorded  a reversal advice: `undoes` says what became of it, `hold` and `postings` how that changed things
+    barred    a question that we failed to judge is declined for ever
+    expired   a hold nobody completed was released
+    duplicate same exchange id, other question; refused, imported: these change no row
+
+`hold` says how a hold changes: `id`, `version`, and `act` [name, by, amount] put in force and/or `out`, the exchange
+taken out; when placed also `requested`, `frozen` and `expires`.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+
+from holdfast.domain import responses
+from holdfast.domain.commands import REVERSAL
+from holdfast.domain.hold import Act, Acts, InForce, Reversal, State, dump, fold, load, take_out
+from holdfast.domain.records import ACCOUNTS, ANSWERS, FREEZES, Account, Answer, Freeze
+from holdfast.domain.tables import DUE, Due, Key, Row, Table, Write, insert, put, remove
+from holdfast.ids import entry_id
+
+Facts: TypeAlias = Mapping[str, Any]
+Rows: TypeAlias = Mapping[tuple[Table, Key], Row]
+"""Rows by table and key; None stands for a row that is no more."""
+
+Line: TypeAlias = list[Any]
+"""[account id, sub-account, amount in minor units], as an entry keeps it."""
+
+AVAILABLE, HELD = "available", "held"
+CLEARING, FUNDING = "clearing", "funding"
+"""Kinds of contra account: what was completed is owed to the acquirer, and where the accounts' money came from."""
+
+APPROVED, DECLINED, REVERSED, TOMBSTONE = "approved", "declined", "reversed", "tombstone"
+NEVER_SEEN = "never seen"
+"""What a reversal undoes that comes before its request: nothing, and the request is barred for ever."""
+
+
+def contra_id(issuer_id: str, kind: str) -> str:
+    """The contra account of an issuer; `kind` is CLEARING or FUNDING."""
+    return f"{issuer_id}/{kind}"
+
+
+def undo_key(exchange_id: str) -> str:
+    """The key of the answer to a reversal advice: it is asked under the exchange id of what it undoes."""
+    return f"{exchange_id}#undo"
+
+
+# --- money --------------------------------------------------------------------------------------------------------
+
+
+def movement(freeze: Freeze, before: Acts, after: Acts) -> list[Line]:
+    """The posting that brings the money of a hold from where `before` left it to where `after` wants it."""
+    lines = [line for act in after for line in _posted(freeze, act)]
+    lines += [[account, sub, -amount_minor] for act in before for account, sub, amount_minor in _posted(freeze, act)]
+    return _net(lines)
+
+
+def funded(account_id: str, issuer_id: str, amount_minor: int) -> list[Line]:
+    """The posting that an account begins with."""
+    return _net([[contra_id(issuer_id, FUNDING), AVAILABLE, -amount_minor], [account_id, AVAILABLE, amount_minor]])
+
+
+def _posted(freeze: Freeze, act: InForce) -> list[Line]:
+    """What one act moves. Whatever ends a hold releases all that was frozen; only a completion takes money away."""
+    account, frozen_minor = freeze.account_id, freeze.frozen_minor
+    if act.act is Act.PLACE:
+        return [[account, AVAILABLE, -frozen_minor], [account, HELD, frozen_minor]]
+    released: list[Line] = [[account, HELD, -frozen_minor], [account, AVAILABLE, frozen_minor]]
+    if act.act is not Act.COMPLETE:
+        return released
+    clearing = contra_id(freeze.issuer_id, CLEARING)
+    return [*released, [account, AVAILABLE, -act.amount_minor], [clearing, AVAILABLE, act.amount_minor]]
+
+
+def _net(lines: list[Line]) -> list[Line]:
+    """One line for each sub-account, none where nothing moves."""
+    sums: dict[tuple[str, str], int] = {}
+    for account, sub, amount_minor in lines:
+        sums[account, sub] = sums.get((account, sub), 0) + amount_minor
+    return [[account, sub, amount_minor] for (account, sub), amount_minor in sums.items() if amount_minor]
+
+
+# --- rows ---------------------------------------------------------------------------------------------------------
+
+
+def changes(known: Rows, facts: Facts) -> dict[tuple[Table, Key], Row]:
+    """The rows that an entry changes, as they are after it; `known` holds at least these rows as they were before."""
+    after: dict[tuple[Table, Key], Row] = {}
+    if facts["phase"] == "opened":
+        account = opened(facts)
+        after[ACCOUNTS, account.account_id] = account
+    for account_id, sub, amount_minor in facts.get("postings", ()):
+        account = after.get((ACCOUNTS, account_id)) or known[ACCOUNTS, account_id]
+        after[ACCOUNTS, account_id] = posted_to(account, sub, amount_minor)
+    if "hold" in facts:
+        hold_id = facts["hold"]["id"]
+        freeze = freeze_after(known.get((FREEZES, hold_id)) or placed(facts), facts)
+        after[FREEZES, hold_id] = freeze
+        after[DUE, _expiry_key(hold_id)] = expiry_of(freeze)
+    after.update(((ANSWERS, answer.exchange_id), answer) for answer in answers_after(known, facts))
+    return after
+
+
+def writes(known: Rows, after: Rows) -> tuple[Write, ...]:
+    """What a step writes for the rows after it. A row that was not known must be new; due rows are not looked at."""
+    return tuple(_write(known, table, key, row) for (table, key), row in after.items())
+
+
+def _write(known: Rows, table: Table, key: Key, row: Row) -> Write:
+    if row is None:
+        return remove(table, key)
+    return put(table, row) if table is DUE or (table, key) in known else insert(table, row)
+
+
+def rebuilt(book: Iterable[Facts]) -> dict[tuple[Table, Key], Row]:
+    """Every row that the entries of a book make, from the first entry to the last (accounts without their secrets)."""
+    rows: dict[tuple[Table, Key], Row] = {}
+    for facts in book:
+        rows.update(changes(rows, facts))
+    return {place: row for place, row in rows.items() if row is not None}
+
+
+def opened(facts: Facts) -> Account:
+    """The account of an opening entry, before its posting. Its secrets (see `without_secrets`) stand in no entry."""
+    account = facts["account"]
+    return Account(
+        account["id"],
+        account["issuer"],
+        b"",
+        account["card"],
+        account["kind"],
+        account["expiry"],
+        account["status"],
+        None,
+        account["frozen_percent"],
+        0,
+        0,
+    )
+
+
+def without_secrets(account: Account) -> Account:
+    """The part of an account that follows from the book: not the keyed hashes of its card number and PIN."""
+    return account._replace(pan_hash=b"", pin_verifier=None)
+
+
+def posted_to(account: Account, sub: str, amount_minor: int) -> Account:
+    """The account after one line of a posting."""
+    if sub == AVAILABLE:
+        return account._replace(available_minor=account.available_minor + amount_minor)
+    assert sub == HELD, f"no such sub-account: {sub}"
+    return account._replace(held_minor=account.held_minor + amount_minor)
+
+
+def placed(facts: Facts) -> Freeze:
+    """The hold that an approved pre-authorization makes, before its first act."""
+    hold = facts["hold"]
+    return Freeze(
+        hold["id"],
+        0,
+        State.NONE.value,
+        "[]",
+        facts["account_id"],
+        facts["issuer"],
+        facts["authorization_code"],
+        facts["at"],
+        hold["expires"],
+        hold["requested"],
+        hold["frozen"],
+        0,
+        0,
+    )
+
+
+def acts_after(acts: Acts, change: Facts) -> Acts:
+    """The acts in force after a change of their hold: first one is taken out, then one is put in force."""
+    if "out" in change:
+        _, acts = take_out(acts, change["out"])
+    if "act" in change:
+        name, by, amount_minor = change["act"]
+        acts = (*acts, InForce(Act(name), by, amount_minor))
+    return acts
+
+
+def freeze_after(freeze: Freeze, facts: Facts) -> Freeze:
+    """The hold after an entry that changes it."""
+    change = facts["hold"]
+    acts = acts_after(load(freeze.acts), change)
+    life = fold(acts)
+    return freeze._replace(
+        version=change["version"],
+        state=life.state.value,
+        acts=dump(acts),
+        held_minor=freeze.frozen_minor if life.state is State.HELD else 0,
+        completed_minor=life.completed_minor,
+    )
+
+
+def expiry_of(freeze: Freeze) -> Due | None:
+    """What a hold waits for: as long as it stands, its end."""
+    if freeze.state != State.HELD:
+        return None
+    return Due(_expiry_key(freeze.hold_id), freeze.expires_us, 0, freeze.placed_us)
+
+
+def _expiry_key(hold_id: str) -> str:
+    return f"expire:{hold_id}"
+
+
+def answers_after(known: Rows, facts: Facts) -> list[Answer]:
+    """The answers that an entry gives or changes."""
+    phase = facts["phase"]
+    if phase == "judged":
+        return [_answer(facts)]
+    if phase == "barred":
+        return [_tombstone(facts, facts["response_code"])]
+    if phase != "recorded":
+        return []
+    advice = _answer(facts)._replace(exchange_id=undo_key(facts["exchange_id"]), kind=REVERSAL)
+    if facts["undoes"] == NEVER_SEEN:
+        return [advice, _tombstone(facts, responses.INVALID_TRANSACTION)]
+    if facts["undoes"] == Reversal.TAKEN_OUT:
+        return [advice, known[ANSWERS, facts["exchange_id"]]._replace(outcome=REVERSED)]
+    return [advice]
+
+
+def _answer(facts: Facts) -> Answer:
+    return Answer(
+        facts["exchange_id"],
+        bytes.fromhex(facts.get("question", "")),
+        facts["kind"],
+        facts["outcome"],
+        facts["issuer"],
+        facts.get("account_id"),
+        facts.get("hold_id"),
+        facts["amount"],
+        facts["response_code"],
+        facts.get("authorization_code"),
+        entry_id(facts["log"], facts["number"]),
+        facts["at"],
+    )
+
+
+def _tombstone(facts: Facts, code: str) -> Answer:
+    """Whatever is asked under this exchange id, the answer is `code`."""
+    kind = facts.get("echoes", facts["kind"])
+    return _answer(facts)._replace(question=b"", kind=kind, outcome=TOMBSTONE, response_code=code)

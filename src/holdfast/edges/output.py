@@ -1,0 +1,29 @@
+"""What every command prints: JSON for programs (one object a line), tables for people."""
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """One object, one line."""
+    sys.stdout.write(orjson.dumps(value).decode() + "\n")
+    sys.stdout.flush()
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table for a person; an empty one says so."""
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell) for cell in row))
+    console = Console()
+    if table.row_count:
+        console.print(table)
+    else:
+        console.print(f"{title}: none")

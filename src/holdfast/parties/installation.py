@@ -1,0 +1,74 @@
+"""Commands at the acquirer's door: own merchants, terminals, BINs, issuers and hot list.
+
+Keys come in clear over the local socket (0700), are wrapped at once, and stand in no entry.
+"""
+
+from collections.abc import Generator
+from typing import Any
+
+from holdfast.domain.commands import AUDIT
+from holdfast.domain.records import (
+    BINS,
+    HOT_CARDS,
+    ISSUERS,
+    MERCHANTS,
+    TERMINALS,
+    Bin,
+    HotCard,
+    Issuer,
+    Merchant,
+    Terminal,
+)
+from holdfast.domain.tables import Write, put
+from holdfast.parties.step import TURN, Command, Decision, KeyOperation, Outcome, Step, Want, pan_hash
+
+
+def import_key(purpose: str, clear: bytes) -> KeyOperation:
+    """-> bytes: a key that came in clear, wrapped."""
+    return KeyOperation("import_key", (purpose, clear))
+
+
+def obey(event: Command) -> Decision:
+    """One command."""
+    if event.name == "import":
+        return take_in(event)
+    return unknown(event)
+
+
+def outcome(event: Command, value: dict[str, Any]) -> Outcome:
+    """The answer to whoever stands at the door."""
+    return Outcome(event.caller, value)
+
+
+def unknown(event: Command) -> Decision:
+    """A command that the acquirer does not have."""
+    yield (TURN,)
+    return Step(send=(outcome(event, {"ok": False, "reason": f"the acquirer has no command {event.name}"}),))
+
+
+def take_in(event: Command) -> Decision:
+    """Rows of reference tables, checked by whoever read the file: `{"merchants": [{…}], "terminals": […], …}`."""
+    rows = event.arguments
+    writes = [put(MERCHANTS, Merchant(**row)) for row in rows.get("merchants", ())]
+    writes += [put(BINS, Bin(**row)) for row in rows.get("bins", ())]
+    writes += yield from keyed_rows(rows)
+    (turn,) = yield (TURN,)
+    counts = {name: len(rows[name]) for name in sorted(rows)}
+    entry = turn.record(AUDIT, {"phase": "import", "actor": event.actor, "counts": counts})
+    return Step((entry,), tuple(writes), (outcome(event, {"ok": True, "entry": turn.entry, **counts}),))
+
+
+def keyed_rows(rows: Any) -> Generator[tuple[Want, ...], Any, list[Write]]:
+    """Terminals, issuers and hot cards: what carries a key or a card number is wrapped or hashed first."""
+    writes: list[Write] = []
+    terminals, issuers, hot = rows.get("terminals", ()), rows.get("issuers", ()), rows.get("hot_cards", ())
+    wrapped = yield tuple(import_key("tmk", bytes.fromhex(row["tmk"])) for row in terminals)
+    for row, tmk in zip(terminals, wrapped, strict=True):
+        writes.append(put(TERMINALS, Terminal(row["terminal_id"], row["merchant_id"], tmk, row.get("enabled", True))))
+    macs = yield tuple(import_key("zone-mac", bytes.fromhex(row["zone_mac"])) for row in issuers)
+    pins = yield tuple(import_key("zone-pin", bytes.fromhex(row["zone_pin"])) for row in issuers)
+    for row, mac, pin in zip(issuers, macs, pins, strict=True):
+        writes.append(put(ISSUERS, Issuer(row["issuer_id"], row["name"], row["address"], mac, pin)))
+    hashes = yield tuple(pan_hash(row["pan"]) for row in hot)
+    writes += [put(HOT_CARDS, HotCard(hashed, row["response_code"])) for row, hashed in zip(hot, hashes, strict=True)]
+    return writes

@@ -1,0 +1,58 @@
+"""What one decision adds to the terminal's journal, with the rows that follow from it.
+
+Rule 1: an entry is written first and the rows are made from it, never beside it. What is secret (keys, the sealed card
+number) is laid on the row afterwards and stands in no entry.
+Rule 2: every entry names the leaf before it, so that the journal is a chain without gaps.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from holdfast.domain.journal import device_after, rows_of, sale_of
+from holdfast.domain.records import DEVICES, SALES, Device, Sale
+from holdfast.domain.tables import Entry, Write, insert, put
+from holdfast.parties.step import Outcome, Outgoing, Step, Turn, Wait
+from holdfast.register.canonical import decode_strict
+
+
+class Page:
+    """Entries and rows of one decision; `device` and `sales` are as they stand after the entries noted so far."""
+
+    def __init__(self, turn: Turn, device: Device | None, *sales: Sale) -> None:
+        self.turn = turn
+        self.device = device
+        self.sales = {sale.trace_key: sale for sale in sales}
+        self._known = frozenset(self.sales)
+        self._touched: dict[str, None] = {}
+        self._entries: list[Entry] = []
+
+    def note(self, kind: str, phase: str, facts: Mapping[str, Any]) -> None:
+        """One more entry, and the rows after it. An entry that asks or stores gets its own number as its sequence."""
+        body = {"sequence": self.turn.number, **facts, "phase": phase, "previous": self.turn.previous.hex()}
+        entry = self.turn.record(kind, body)
+        written = decode_strict(entry.body)
+        self.device = device_after(self.device, written)
+        for key in rows_of(written):
+            self.sales[key] = sale_of(self.sales.get(key), written)
+            self._touched[key] = None
+        self._entries.append(entry)
+        self.turn = self.turn.after(entry)
+
+    def keep_card(self, trace_key: str, pan_sealed: bytes) -> None:
+        """The card number stays with the request, encrypted, for a repeat or a reversal."""
+        self.sales[trace_key] = self.sales[trace_key]._replace(pan_sealed=pan_sealed)
+
+    def keep_keys(self, **keys: bytes | None) -> None:
+        """Keys of the terminal, wrapped."""
+        assert self.device is not None, "keys belong to a terminal that is loaded"
+        self.device = self.device._replace(**keys)
+
+    def step(
+        self, *send: Outgoing | Outcome, also: tuple[Write, ...] = (), wait: Wait | None = None, says: str | None = None
+    ) -> Step:
+        """The Step that writes all of it; `also` are due rows."""
+        writes: list[Write] = [] if self.device is None or not self._entries else [put(DEVICES, self.device)]
+        for key in self._touched:
+            write = put if key in self._known else insert
+            writes.append(write(SALES, self.sales[key]))
+        return Step(tuple(self._entries), (*writes, *also), send, wait, says)

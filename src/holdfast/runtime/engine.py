@@ -1,0 +1,256 @@
+"""The engine: takes all events that wait, fetches what deciding needs, steps them in order, writes everything in one
+transaction, and only after the commit lets the sends go.
+
+"Durable before answered" is true here and nowhere else: `_send` is called after `commit` has returned. Many events in
+one commit is also the speed; there is no fixed wait, a batch is whatever arrived while the one before it committed.
+
+The same engine runs every party, on every store, and in the simulator; so it awaits nothing but the store.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+from holdfast.domain.tables import Due, Entry, Write
+from holdfast.errors import CommitUnknown, Conflict, StoreError
+from holdfast.keys.interface import Keys
+from holdfast.parties.step import Event, Party, Step, Turn
+from holdfast.register import checkpoint as notes
+from holdfast.register.tree import append, root
+from holdfast.runtime.links import Answering, Links, Sending
+from holdfast.runtime.reading import Deferred, PartyFailed, Reading, ReferenceCache
+from holdfast.store.interface import Batch, Checkpoint, LogState, Store, Transaction
+
+BATCH_EVENTS_MAX = 256
+"""Events of one commit: past this a longer batch only makes the first one wait."""
+
+CLAIM_MAX = 64
+"""Due rows claimed at once."""
+
+CONFLICTS_MAX = 8
+"""After so many conflicts of one batch its events go one by one: two engines that fight then part."""
+
+LEASE_S = 10.0
+"""How long a log stays ours without a word."""
+
+REFERENCE_CACHE_MAX = 200_000
+"""Rows of reference tables kept in memory by one worker."""
+
+
+class Log(Protocol):
+    """Where one line for the operator goes."""
+
+    def __call__(self, event: str, **facts: object) -> None:
+        """One structured line."""
+
+
+class Done(NamedTuple):
+    """What one batch did."""
+
+    events: int
+    entries: int
+
+
+class Engine:
+    """One writer of one log. `take` it first, `offer` it events, `turn` it whenever something waits."""
+
+    def __init__(
+        self,
+        party: Party,
+        store: Store,
+        keys: Keys,
+        links: Links,
+        now_us: Callable[[], int],
+        log: Log,
+        holder: str,
+        names: Sequence[str],
+    ) -> None:
+        self._party = party
+        self._store = store
+        self._keys = keys
+        self._links = links
+        self._now_us = now_us
+        self._say = log
+        self._holder = holder
+        self._names = names
+        self._head: LogState | None = None
+        self._reference = ReferenceCache(REFERENCE_CACHE_MAX)
+        self._signed_size = -1
+        self.waiting: deque[Event] = deque()
+
+    async def take(self) -> LogState:
+        """Take the lease of a log; nothing can be written before."""
+        self._head = await self._store.take_log(self._names, self._holder, LEASE_S)
+        return self._head
+
+    @property
+    def head(self) -> LogState:
+        """The log that this engine writes."""
+        assert self._head is not None, "take() comes first"
+        return self._head
+
+    def offer(self, event: Event) -> None:
+        """One more event; it is decided on in the next turn."""
+        self.waiting.append(event)
+
+    async def turn(self, claim: bool) -> Done:
+        """One batch of what waits, and, if `claim`, of the due rows whose time has come.
+
+        Raises StoreError when the database refuses (the events wait on), Fenced when the log has another writer.
+        """
+        events = [self.waiting.popleft() for _ in range(min(len(self.waiting), BATCH_EVENTS_MAX))]
+        if not events and not claim:
+            return Done(0, 0)
+        try:
+            return await self._decide_together(events, claim)
+        except StoreError:
+            self.waiting.extendleft(reversed(events))
+            raise
+
+    async def _decide_together(self, events: list[Event], claim: bool) -> Done:
+        for _ in range(CONFLICTS_MAX):
+            try:
+                return await self._batch(events, claim)
+            except Conflict:
+                continue
+            except PartyFailed as failure:
+                if len(events) + claim > 1:
+                    break
+                return await self._batch(events, False, failure)
+        return await self._decide_alone(events, claim)
+
+    async def _decide_alone(self, events: list[Event], claim: bool) -> Done:
+        """One by one: a culprit then fails alone, and its refusal is recorded."""
+        done = Done(0, 0)
+        for event in events:
+            done = _sum(done, await self._alone(event))
+        if claim:
+            for due in await self._claimable():
+                done = _sum(done, await self._alone(due))
+        return done
+
+    async def _alone(self, event: Event) -> Done:
+        failure: PartyFailed | None = None
+        while True:
+            try:
+                return await self._batch([event], False, failure)
+            except Conflict:
+                continue
+            except PartyFailed as error:
+                if failure is not None:
+                    raise
+                failure = error
+
+    async def _claimable(self) -> list[Due]:
+        transaction = await self._store.begin()
+        try:
+            return await transaction.claim(self._now_us(), CLAIM_MAX)
+        finally:
+            await transaction.rollback()
+
+    # --- one batch ------------------------------------------------------------------------------------------------
+
+    async def _batch(self, events: list[Event], claim: bool, failure: PartyFailed | None = None) -> Done:
+        transaction = await self._store.begin()
+        try:
+            now_us = self._now_us()
+            due: list[Event] = list(await transaction.claim(now_us, CLAIM_MAX)) if claim else []
+            reading = Reading(self._party, self._keys, self._reference, transaction, failure)
+            await reading.gather([*events, *due])
+            steps, deferred = self._step_in_order(reading, now_us)
+            ready = self._prepare(steps)
+            batch = self._batch_of(steps)
+            if batch is not None:
+                await transaction.write(batch)
+                await self._commit(transaction, batch)
+            else:
+                await transaction.rollback()
+        except BaseException:
+            await transaction.rollback()
+            raise
+        if reading.changed_reference:
+            self._reference.clear()
+        self.waiting.extendleft(event for event in reversed(deferred) if not isinstance(event, Due))
+        self._send(ready, steps)
+        return Done(len(events) + len(due) - len(deferred), len(batch.entries) if batch else 0)
+
+    def _step_in_order(self, reading: Reading, now_us: int) -> tuple[list[Step], list[Event]]:
+        """Each event in its turn, with the next number of the log, seeing the writes of those before it."""
+        turn = Turn(now_us, self.head.log, self.head.next_number, self.head.previous, self._links.hosts())
+        steps: list[Step] = []
+        deferred: list[Event] = []
+        for asker in reading.askers:
+            try:
+                step = reading.step(asker, turn)
+            except Deferred:
+                deferred.append(asker.event)
+                continue
+            for entry in step.entries:
+                assert entry.number == turn.number, "a step records the next entries of the log, in order"
+                turn = turn.after(entry)
+            steps.append(step)
+        return steps, deferred
+
+    def _prepare(self, steps: list[Step]) -> list[Sending | Answering]:
+        """Encode before the commit: what cannot be encoded must not be promised."""
+        ready: list[Sending | Answering] = []
+        for step in steps:
+            if step.wait is not None:
+                self._links.wait(step.wait.trace_key, step.wait.link)
+            prepared = [self._links.prepare(send) for send in step.send]
+            ready += [sending for sending in prepared if sending is not None]
+        return ready
+
+    def _batch_of(self, steps: list[Step]) -> Batch | None:
+        """All that the steps write, None when that is nothing."""
+        entries: list[Entry] = [entry for step in steps for entry in step.entries]
+        writes: list[Write] = [write for step in steps for write in step.write]
+        if not entries and not writes:
+            return None
+        before = self.head
+        frontier, nodes = append(before.frontier, [entry.leaf for entry in entries])
+        previous = entries[-1].leaf if entries else before.previous
+        after = before._replace(batch=before.batch + 1, frontier=frontier, previous=previous)
+        return Batch(before, after, entries, nodes, writes)
+
+    async def _commit(self, transaction: Transaction, batch: Batch) -> None:
+        """Commit; when the outcome is unknown, take the lease anew (which waits for the old commit) and read back."""
+        try:
+            await transaction.commit()
+        except CommitUnknown:
+            await transaction.rollback()
+            head = await self._store.take_log((self.head.log,), self._holder, LEASE_S)
+            self._head = head
+            if head.batch != batch.after.batch:
+                raise Conflict("the commit of unknown outcome did not happen") from None
+            return
+        self._head = batch.after
+
+    def _send(self, ready: list[Sending | Answering], steps: list[Step]) -> None:
+        """Only here does anything leave: the batch is durable."""
+        self._links.deliver(ready)
+        for step in steps:
+            if step.says:
+                self._say(step.says)
+
+    # --- between batches ------------------------------------------------------------------------------------------
+
+    async def keep(self) -> None:
+        """Prolong the lease, notice changed reference tables, sign a checkpoint when the log grew. Once a second."""
+        await self._store.renew(self.head, LEASE_S)
+        self._reference.at_version(await self._store.reference_version())
+        head = self.head
+        if head.frontier.size > max(self._signed_size, 0):
+            body = notes.body(notes.Checkpoint(head.log, head.frontier.size, root(head.frontier), self._now_us()))
+            signed = notes.assemble(body, self._keys.sign(body)).text
+            await self._store.put_checkpoint(Checkpoint(head.log, head.frontier.size, signed))
+            self._signed_size = head.frontier.size
+
+    async def leave(self) -> None:
+        """Give the lease back: the next holder need not wait."""
+        await self.keep()
+        await self._store.release(self.head)
+
+
+def _sum(first: Done, second: Done) -> Done:
+    return Done(first.events + second.events, first.entries + second.entries)

@@ -1,0 +1,250 @@
+"""Reading for a batch: the wants of all events, round by round, and the changed rows that later events must see.
+
+Each event's generator is asked side by side with the others, so that a round is one query per table for the whole
+batch. In its turn an event whose rows were changed by one before it is asked again on the changed rows; where that
+leads it to rows that nobody fetched, it is deferred to the next batch.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from holdfast.domain.tables import Find, Key, Row, Table, Write
+from holdfast.errors import HoldfastError, KeyRefused, StoreError
+from holdfast.keys.interface import Keys
+from holdfast.parties.step import TURN, Decision, Event, KeyOperation, Party, RowOf, Step, Turn, Want
+from holdfast.store.interface import Transaction
+
+ROUNDS_MAX = 16
+"""A party that still wants something after so many rounds is broken."""
+
+
+class Deferred(Exception):
+    """The event wants rows that this batch did not fetch."""
+
+
+class PartyFailed(HoldfastError):
+    """Deciding on an event raised: a bug of ours, to be recorded as a refusal."""
+
+    def __init__(self, event: Event, error: Exception) -> None:
+        super().__init__(f"deciding on {type(event).__name__} raised {type(error).__name__}")
+        self.event = event
+        self.error = error
+
+
+class ReferenceCache:
+    """Rows of reference tables that this worker has read, absent ones too, until the reference version moves."""
+
+    def __init__(self, rows_max: int) -> None:
+        self._rows: dict[tuple[str, Key], Row | None] = {}
+        self._rows_max = rows_max
+        self._version = -1
+
+    def __contains__(self, place: tuple[str, Key]) -> bool:
+        return place in self._rows
+
+    def get(self, place: tuple[str, Key]) -> Row | None:
+        """The row as it was read."""
+        return self._rows[place]
+
+    def keep(self, place: tuple[str, Key], row: Row | None) -> None:
+        """Remember a row, or that there is none."""
+        if len(self._rows) >= self._rows_max:
+            self._rows.clear()
+        self._rows[place] = row
+
+    def at_version(self, version: int) -> None:
+        """Forget everything when the version has moved."""
+        if version != self._version:
+            self._rows.clear()
+            self._version = version
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._rows.clear()
+
+
+class Asker:
+    """One event and its generator, as far as it got."""
+
+    __slots__ = ("answers", "decision", "event", "finds", "places", "wants")
+
+    def __init__(self, event: Event, decision: Decision) -> None:
+        self.event = event
+        self.decision = decision
+        self.wants: tuple[Want, ...] = ()
+        self.places: list[tuple[str, Key]] = []
+        """Rows it has read and may be overtaken on (reference tables apart)."""
+        self.finds: list[Find] = []
+        self.answers: dict[KeyOperation, Any] = {}
+        """Key operations already done: asked again, the same random answer comes again."""
+
+    @property
+    def waits_for_turn(self) -> bool:
+        """Whether it has read all it wants."""
+        return len(self.wants) == 1 and self.wants[0] is TURN
+
+
+class Reading:
+    """What one batch has read, and what its steps have changed so far."""
+
+    def __init__(
+        self,
+        party: Party,
+        keys: Keys,
+        reference: ReferenceCache,
+        transaction: Transaction,
+        failure: PartyFailed | None,
+    ) -> None:
+        self._party = party
+        self._keys = keys
+        self._reference = reference
+        self._transaction = transaction
+        self._failure = failure
+        self._rows: dict[tuple[str, Key], Row | None] = {}
+        self._found: dict[Find, list[Row]] = {}
+        self._touched: dict[tuple[str, Key], Write] = {}
+        self._touched_tables: set[str] = set()
+        self.askers: list[Asker] = []
+        self.changed_reference = False
+
+    # --- gathering ------------------------------------------------------------------------------------------------
+
+    async def gather(self, events: Iterable[Event]) -> None:
+        """Run every event up to its turn."""
+        self.askers = [Asker(event, self._decision(event)) for event in events]
+        for asker in self.askers:
+            self._advance(asker, None)
+        for _ in range(ROUNDS_MAX):
+            asking = [asker for asker in self.askers if not asker.waits_for_turn]
+            if not asking:
+                return
+            await self._fetch(asking)
+            for asker in asking:
+                self._advance(asker, [self._answer(asker, want) for want in asker.wants])
+        raise AssertionError("a party wants more rounds than any decision needs")
+
+    def _decision(self, event: Event) -> Decision:
+        if self._failure is not None and self._failure.event is event:
+            return self._party.refuse(event, self._failure.error)
+        return self._party.decide(event)
+
+    def _advance(self, asker: Asker, answers: list[Any] | None) -> None:
+        try:
+            asker.wants = asker.decision.send(answers)
+        except StopIteration:
+            raise AssertionError("a decision returns only after its turn") from None
+        except (StoreError, Deferred):
+            raise
+        except Exception as error:
+            raise PartyFailed(asker.event, error) from error
+
+    async def _fetch(self, asking: list[Asker]) -> None:
+        """One query per table, and one for all look-ups, for everything that these want now."""
+        keys: dict[str, tuple[Table, set[Key]]] = {}
+        finds: dict[Find, None] = {}
+        for asker in asking:
+            for want in asker.wants:
+                if isinstance(want, RowOf):
+                    place = (want.table.name, want.key)
+                    if place not in self._rows and not (want.table.reference and place in self._reference):
+                        keys.setdefault(want.table.name, (want.table, set()))[1].add(want.key)
+                elif isinstance(want, Find) and want not in self._found:
+                    finds[want] = None
+        for _, (table, wanted) in sorted(keys.items()):
+            await self._fetch_rows(table, sorted(wanted))
+        if finds:
+            self._found.update(zip(finds, await self._transaction.find(list(finds)), strict=True))
+
+    async def _fetch_rows(self, table: Table, wanted: list[Key]) -> None:
+        rows = await self._transaction.fetch(table, wanted)
+        for key in wanted:
+            if table.reference:
+                self._reference.keep((table.name, key), rows.get(key))
+            self._rows[table.name, key] = rows.get(key)
+
+    def _answer(self, asker: Asker, want: Want) -> Any:
+        if isinstance(want, KeyOperation):
+            return self._operate(asker, want)
+        if isinstance(want, RowOf):
+            return self._row(asker, want)
+        assert isinstance(want, Find), "only the turn itself is left, and it is asked for alone"
+        asker.finds.append(want)
+        return self._find(want)
+
+    def _operate(self, asker: Asker, operation: KeyOperation) -> Any:
+        if operation not in asker.answers:
+            try:
+                asker.answers[operation] = getattr(self._keys, operation.name)(*operation.arguments)
+            except KeyRefused:
+                asker.answers[operation] = None
+        return asker.answers[operation]
+
+    def _row(self, asker: Asker, want: RowOf) -> Row | None:
+        place = (want.table.name, want.key)
+        if want.table.reference and place not in self._touched:
+            if place in self._reference:
+                return self._reference.get(place)
+        else:
+            asker.places.append(place)
+        if place not in self._rows:
+            raise Deferred
+        return self._rows[place]
+
+    def _find(self, want: Find) -> list[Row]:
+        if want not in self._found:
+            raise Deferred
+        found = self._found[want]
+        if want.table.name not in self._touched_tables:
+            return found
+        rows = {row[0]: row for row in found}
+        for (table, key), write in self._touched.items():
+            if table == want.table.name:
+                rows.pop(key, None)
+                if write.row is not None and all(getattr(write.row, name) == value for name, value in want.where):
+                    rows[key] = write.row
+        return [rows[key] for key in sorted(rows, reverse=True)][: want.limit]
+
+    # --- turns ----------------------------------------------------------------------------------------------------
+
+    def step(self, asker: Asker, turn: Turn) -> Step:
+        """Let the event decide; raises Deferred when it must wait for the next batch."""
+        if self._overtaken(asker):
+            self._ask_again(asker)
+        try:
+            asker.decision.send([turn])
+        except StopIteration as decided:
+            step: Step = decided.value
+        except Exception as error:
+            raise PartyFailed(asker.event, error) from error
+        else:
+            raise AssertionError("after its turn a decision wants nothing more")
+        for write in step.write:
+            self._change(write)
+        return step
+
+    def _overtaken(self, asker: Asker) -> bool:
+        if not self._touched:
+            return False
+        if any(find.table.name in self._touched_tables for find in asker.finds):
+            return True
+        return any(place in self._touched for place in asker.places)
+
+    def _ask_again(self, asker: Asker) -> None:
+        """Run the event anew on the rows as they are now."""
+        asker.decision.close()
+        asker.decision = self._decision(asker.event)
+        asker.places.clear()
+        asker.finds.clear()
+        self._advance(asker, None)
+        for _ in range(ROUNDS_MAX):
+            if asker.waits_for_turn:
+                return
+            self._advance(asker, [self._answer(asker, want) for want in asker.wants])
+        raise AssertionError("a party wants more rounds than any decision needs")
+
+    def _change(self, write: Write) -> None:
+        place = (write.table.name, write.key)
+        self._rows[place] = write.row
+        self._touched[place] = write
+        self._touched_tables.add(write.table.name)
+        self.changed_reference = self.changed_reference or write.table.reference
