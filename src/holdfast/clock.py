@@ -25,9 +25,15 @@ def zone(name: str = DEFAULT_ZONE) -> tzinfo:
         return timezone(timedelta(hours=8), name)
 
 
+@lru_cache(maxsize=4096)
+def _local_second(second: int, zone_name: str) -> datetime:
+    """Many events share a second, and a time zone costs microseconds."""
+    return datetime.fromtimestamp(second, zone(zone_name))
+
+
 def local(at_us: int, zone_name: str = DEFAULT_ZONE) -> datetime:
     """The wall clock of the installation at that instant."""
-    return datetime.fromtimestamp(at_us // SECOND_US, zone(zone_name)).replace(microsecond=at_us % SECOND_US)
+    return _local_second(at_us // SECOND_US, zone_name).replace(microsecond=at_us % SECOND_US)
 
 
 def to_us(moment: datetime) -> int:
@@ -41,14 +47,19 @@ def rfc3339(at_us: int, zone_name: str = DEFAULT_ZONE) -> str:
     return local(at_us, zone_name).isoformat(timespec="microseconds")
 
 
+@lru_cache(maxsize=4096)
+def _digits(second: int, zone_name: str) -> str:
+    return _local_second(second, zone_name).strftime("%m%d%H%M%S")
+
+
 def mmdd(at_us: int, zone_name: str = DEFAULT_ZONE) -> str:
     """DE13."""
-    return local(at_us, zone_name).strftime("%m%d")
+    return _digits(at_us // SECOND_US, zone_name)[:4]
 
 
 def hhmmss(at_us: int, zone_name: str = DEFAULT_ZONE) -> str:
     """DE12."""
-    return local(at_us, zone_name).strftime("%H%M%S")
+    return _digits(at_us // SECOND_US, zone_name)[4:]
 
 
 def business_date(at_us: int, zone_name: str = DEFAULT_ZONE, cut_over: time = DEFAULT_CUT_OVER) -> date:

@@ -318,7 +318,7 @@ def refused(
     }
     kind = ask_of(event.message).kind
     entry = turn.record(kind.name, facts)
-    request = opened(facts | {"kind": kind.name, "log": turn.log, "number": turn.number, "at": turn.now_us})
+    request = opened(turn.said(kind.name, facts))
     answer = Outgoing(event.link, answer_to(request, policy), (admitted.session.mak, admission.MAC_ALGORITHM))
     return Step((entry,), (insert(REQUESTS, request), *vaulted(card)), (answer,))
 
@@ -336,7 +336,7 @@ def forwarded(
     """Nothing speaks against it: write "asked", and ask the issuer once that is durable."""
     facts |= {"phase": "asked", "outcome": "asked"}
     entry = turn.record(asked.kind.name, facts)
-    request = opened(facts | {"kind": asked.kind.name, "log": turn.log, "number": turn.number, "at": turn.now_us})
+    request = opened(turn.said(asked.kind.name, facts))
     patience = Due(f"answer:{request.trace_key}", turn.now_us + policy.issuer_patience_us, 0, turn.now_us)
     assert card.issuer is not None, "the issuer is checked first"
     assert asked.card is not None, "the card is checked first"

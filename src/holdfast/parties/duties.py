@@ -141,7 +141,7 @@ def answered(
         }
         writes.append(owed_since(request.trace_key, turn))
     entry = turn.record(request.kind, facts)
-    after = continued(request, facts | {"log": turn.log, "number": turn.number, "at": turn.now_us})
+    after = continued(request, turn.said(request.kind, facts))
     return Step((entry,), (put(REQUESTS, after), *writes))
 
 
@@ -159,7 +159,7 @@ def late_answer(request: Request, code: str, turn: Turn) -> Step:
         "reason": f"the issuer approved when the request was {request.outcome}",
     }
     entry = turn.record(request.kind, facts)
-    writes = [put(REQUESTS, continued(request, facts | {"log": turn.log, "number": turn.number, "at": turn.now_us}))]
+    writes = [put(REQUESTS, continued(request, turn.said(request.kind, facts)))]
     if request.undo != "owed":
         writes.append(owed_since(request.trace_key, turn))
     return Step((entry,), tuple(writes))
@@ -181,7 +181,7 @@ def undo_answered(code: str, request: Request, policy: Policy) -> Decision:
         entries = (objection, finding(request, reason, turn.after(objection), policy))
     else:
         return Step(says=f"issuer {request.issuer_id}: reversal of {request.trace_key} answered {code}, repeated later")
-    after = continued(request, facts | {"log": turn.log, "number": turn.number, "at": turn.now_us})
+    after = continued(request, turn.said(request.kind, facts))
     return Step(entries, (put(REQUESTS, after), remove(DUE, f"undo:{request.trace_key}")))
 
 
@@ -230,7 +230,7 @@ def issuer_was_silent(due: Due, trace_key: str, policy: Policy) -> Decision:
         "reason": "the issuer did not answer in time",
     }
     entry = turn.record(request.kind, facts)
-    after = continued(request, facts | {"log": turn.log, "number": turn.number, "at": turn.now_us})
+    after = continued(request, turn.said(request.kind, facts))
     seal = (session.mak, admission.MAC_ALGORITHM) if session else None
     return Step(
         (entry,),

@@ -67,7 +67,7 @@ def record_reversal(
     if original is None:
         bar = common | bar_facts(undo, turn)
         entry = turn.record(undo.kind.name, bar)
-        barred = opened(bar | {"kind": undo.kind.name, "log": turn.log, "number": turn.number, "at": turn.now_us})
+        barred = opened(turn.said(undo.kind.name, bar))
         writes.append(insert(REQUESTS, barred))
         before, turn = (entry,), turn.after(entry)
     effect, change = effect_on(original, hold, turn)
@@ -86,7 +86,7 @@ def record_reversal(
         "reason": undo.reason or None,
     }
     entry = turn.record(REVERSAL, facts)
-    known = opened(facts | {"kind": REVERSAL, "log": turn.log, "number": turn.number, "at": turn.now_us})
+    known = opened(turn.said(REVERSAL, facts))
     writes.append(insert(REQUESTS, known))
     if original is not None and effect == Reversal.TAKEN_OUT:
         writes += taken_out(original, hold, facts, turn)

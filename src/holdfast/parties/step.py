@@ -150,11 +150,14 @@ class Turn(NamedTuple):
         """The id that the next entry will have."""
         return entry_id(self.log, self.number)
 
-    def record(self, kind: str, facts: Mapping[str, Any]) -> Entry:
-        """The next entry of the log, saying these facts (None is left out)."""
+    def said(self, kind: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """The body of the next entry of the log when it says these facts (None is left out)."""
         body = {name: value for name, value in facts.items() if value is not None}
-        body |= {"log": self.log, "number": self.number, "at": self.now_us, "kind": kind}
-        encoded = encode(body)
+        return body | {"log": self.log, "number": self.number, "at": self.now_us, "kind": kind}
+
+    def record(self, kind: str, facts: Mapping[str, Any]) -> Entry:
+        """The next entry of the log, saying these facts."""
+        encoded = encode(self.said(kind, facts))
         return Entry(self.number, self.now_us, kind, encoded, leaf_hash(encoded))
 
     def after(self, entry: Entry) -> "Turn":
