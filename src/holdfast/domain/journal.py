@@ -37,7 +37,7 @@ def device_after(device: Device | None, facts: Facts) -> Device | None:
         return _loaded(device, facts)
     if device is None or phase is None:
         return device
-    device = device._replace(last_entry=facts.get("register_entry", device.last_entry) if phase != "late" else device.last_entry)
+    device = device._replace(last_entry=facts.get("register_entry", device.last_entry))
     if facts.get("sign_on_again"):
         device = device._replace(signed_on=False)
     if phase == "asked":
@@ -54,7 +54,10 @@ def device_after(device: Device | None, facts: Facts) -> Device | None:
 
 def _loaded(device: Device | None, facts: Facts) -> Device:
     """Who it is. The counters of a terminal that is loaded again go on: a trace number must never name two requests."""
-    told = {name: facts[name] for name in ("terminal_id", "merchant_id", "merchant_name", "merchant_name_en", "register_key")}
+    told = {
+        name: facts[name]
+        for name in ("terminal_id", "merchant_id", "merchant_name", "merchant_name_en", "register_key")
+    }
     if device is not None:
         return device._replace(**told, signed_on=False)
     return Device(

@@ -248,8 +248,8 @@ ISSUER_LOGS = ("I",)
 class Device(NamedTuple):
     """The terminal itself, one row: who it is, its keys (wrapped), its counters. The keys are secrets.
 
-    `in_flight` is the trace key of the request whose answer is awaited, `reversal` that of the reversal that waits to be
-    acknowledged ('' where there is none): of each there is at most one.
+    `in_flight` is the trace key of the request whose answer is awaited, `reversal` that of the reversal that waits to
+    be acknowledged ('' where there is none): of each there is at most one.
     """
 
     terminal_id: str

@@ -42,10 +42,10 @@ class Page:
         """The card number stays with the request, encrypted, for a repeat or a reversal."""
         self.sales[trace_key] = self.sales[trace_key]._replace(pan_sealed=pan_sealed)
 
-    def keep_keys(self, **keys: bytes | None) -> None:
+    def keep_keys(self, tmk: bytes, pik: bytes | None, mak: bytes | None) -> None:
         """Keys of the terminal, wrapped."""
         assert self.device is not None, "keys belong to a terminal that is loaded"
-        self.device = self.device._replace(**keys)
+        self.device = self.device._replace(tmk=tmk, pik=pik, mak=mak)
 
     def step(
         self, *send: Outgoing | Outcome, also: tuple[Write, ...] = (), wait: Wait | None = None, says: str | None = None
@@ -56,3 +56,25 @@ class Page:
             write = put if key in self._known else insert
             writes.append(write(SALES, self.sales[key]))
         return Step(tuple(self._entries), (*writes, *also), send, wait, says)
+
+
+def believed(sale: Sale, note: str | None = None) -> dict[str, Any]:
+    """What the terminal believes of a request, as its caller is told; `note` in place of the row's own reason."""
+    return {
+        "outcome": sale.outcome,
+        "response_code": sale.response_code or "",
+        "kind": sale.kind,
+        "amount": sale.amount_minor,
+        "currency": sale.currency,
+        "card": sale.card,
+        "trace_key": sale.trace_key,
+        "rrn": sale.rrn,
+        "authorization_code": sale.authorization_code,
+        "register_entry": sale.register_entry,
+        "reason": note or sale.reason,
+    }
+
+
+def turned_down(kind: str, reason: str) -> dict[str, Any]:
+    """The outcome of a command that the terminal did not even begin: nothing was journaled, nothing sent."""
+    return {"outcome": "declined", "response_code": "", "kind": kind, "reason": reason}
