@@ -40,7 +40,7 @@ class Harness(Protocol):
     async def pass_time(self, seconds: float) -> None: ...
 
 
-def row(kind: type, **values: Any) -> Any:
+def row(kind: type, /, **values: Any) -> Any:
     """A row with these values and empty ones in the other columns."""
     empty = {c.name: None if c.nullable else c.kind() for c in columns_of(kind)}
     return kind(**(empty | values))
