@@ -40,6 +40,8 @@ AVAILABLE, HELD = "available", "held"
 CLEARING, FUNDING = "clearing", "funding"
 """Kinds of contra account: what was completed is owed to the acquirer, and where the accounts' money came from."""
 
+_TABLE_OF = {Account: ACCOUNTS, Answer: ANSWERS, Freeze: FREEZES}
+
 APPROVED, DECLINED, REVERSED, TOMBSTONE = "approved", "declined", "reversed", "tombstone"
 NEVER_SEEN = "never seen"
 """What a reversal undoes that comes before its request: nothing, and the request is barred for ever."""
@@ -58,9 +60,10 @@ def undo_key(exchange_id: str) -> str:
 # --- money --------------------------------------------------------------------------------------------------------
 
 
-def movement(freeze: Freeze, before: Acts, after: Acts) -> list[Line]:
-    """The posting that brings the money of a hold from where `before` left it to where `after` wants it."""
-    lines = [line for act in after for line in _posted(freeze, act)]
+def movement(freeze: Freeze, change: Facts) -> list[Line]:
+    """The posting that brings a hold's money from where its acts in force left it to where they are after a change."""
+    before = load(freeze.acts)
+    lines = [line for act in acts_after(before, change) for line in _posted(freeze, act)]
     lines += [[account, sub, -amount_minor] for act in before for account, sub, amount_minor in _posted(freeze, act)]
     return _net(lines)
 
@@ -111,12 +114,17 @@ def changes(known: Rows, facts: Facts) -> dict[tuple[Table, Key], Row]:
     return after
 
 
+def rows_of(*rows: Row | None) -> dict[tuple[Table, Key], Row]:
+    """Accounts, holds and answers that were read, by table and key; those that do not exist are left out."""
+    return {(_TABLE_OF[type(row)], row[0]): row for row in rows if row is not None}
+
+
 def writes(known: Rows, after: Rows) -> tuple[Write, ...]:
     """What a step writes for the rows after it. A row that was not known must be new; due rows are not looked at."""
     return tuple(_write(known, table, key, row) for (table, key), row in after.items())
 
 
-def _write(known: Rows, table: Table, key: Key, row: Row) -> Write:
+def _write(known: Rows, table: Table, key: Key, row: Row | None) -> Write:
     if row is None:
         return remove(table, key)
     return put(table, row) if table is DUE or (table, key) in known else insert(table, row)
