@@ -17,7 +17,7 @@ from holdfast.keys.interface import KEY_SIZES, MAK, PIK, PURPOSES, TDK, TMK, ZON
 KEYS: Keys = FileKeys(bytes(range(32)), bytes(range(32, 64)))
 OTHER: Keys = FileKeys(bytes(32), bytes(range(32, 64)))
 CLEAR = bytes.fromhex("0123456789ABCDEFFEDCBA9876543210")
-PAN, OTHER_PAN = "6200000000000005", "6200123456789010"
+PAN, OTHER_PAN = "6200000000000005", "6200001234567892"
 MESSAGE = b"\x02\x00 a message of some length"
 
 
