@@ -220,6 +220,8 @@ def ask_again(event: Command, settings: TerminalSettings) -> Decision:
     if sale.pan_sealed is None:
         return (yield from turn_down(event, sale.kind, f"{key} was reversed: there is nothing to repeat"))
     (pan,) = yield (open_pan(sale.pan_sealed),)
+    if pan is None:
+        return (yield from turn_down(event, sale.kind, f"the card of {key} was sealed with other keys"))
     (turn,) = yield (TURN,)
     if device.in_flight not in ("", key) or not device.signed_on or device.mak is None or ACQUIRER not in turn.linked:
         no = why_not(device, None, turn) or "not signed on"
@@ -239,15 +241,9 @@ def load(event: Command, settings: TerminalSettings) -> Decision:
     given = event.arguments
     (device,) = yield (RowOf(DEVICES, settings.terminal_id),)
     (turn,) = yield (TURN,)
-    missing = [name for name in ("merchant_id", "merchant_name", "tmk") if not given.get(name)]
-    if given.get("terminal_id", settings.terminal_id) != settings.terminal_id:
-        no = f"this is terminal {settings.terminal_id}, not {given['terminal_id']}"
-    elif missing:
-        no = f"{missing[0]} is missing"
-    elif device is not None and (device.in_flight or device.reversal):
+    no = unfit_identity(given, settings)
+    if no is None and device is not None and (device.in_flight or device.reversal):
         no = f"a request or reversal is open: {device.in_flight or device.reversal}"
-    else:
-        no = None
     if no is not None:
         return Step(send=(Outcome(event.caller, turned_down("load", no)),))
     page = Page(turn, device)
@@ -262,6 +258,18 @@ def load(event: Command, settings: TerminalSettings) -> Decision:
     page.note("load", "loaded", facts)
     page.keep_keys(given["tmk"], None, None)
     return page.step(Outcome(event.caller, {"outcome": "approved", "response_code": "", "kind": "load", **facts}))
+
+
+def unfit_identity(given: Mapping[str, Any], settings: TerminalSettings) -> str | None:
+    """What is missing or wrong in the identity that a terminal is to be loaded with."""
+    if given.get("terminal_id", settings.terminal_id) != settings.terminal_id:
+        return f"this is terminal {settings.terminal_id}, not {given['terminal_id']}"
+    missing = [name for name in ("merchant_id", "merchant_name", "tmk") if not given.get(name)]
+    if missing:
+        return f"{missing[0]} is missing"
+    if not (given["merchant_id"].isascii() and len(given["merchant_id"].strip()) == len(given["merchant_id"]) <= 15):
+        return "merchant id is not up to 15 letters and digits"
+    return None
 
 
 def sign_on(event: Command, settings: TerminalSettings) -> Decision:

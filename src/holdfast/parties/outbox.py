@@ -54,6 +54,7 @@ def deliver(due: Due, trace_key: str, settings: TerminalSettings) -> Decision:
     assert original is not None, "a reversal names a request"
     assert original.pan_sealed is not None, "the card stays as long as the reversal waits"
     (pan,) = yield (open_pan(original.pan_sealed),)
+    assert pan is not None, "the card was sealed with the keys of this installation"
     (turn,) = yield (TURN,)
     if ACQUIRER not in turn.linked or not device.signed_on or device.mak is None:
         return Step(write=(put(DUE, due._replace(due_us=turn.now_us + settings.repeat_us)),))

@@ -30,6 +30,9 @@ STRIPE = "022"
 TERMINAL_CAPABILITY = "50"
 """60.4 and 60.5: reads stripe and chip; no chip condition."""
 
+OPERATOR_CHARS = 2
+"""DE63 of a request: two characters and a space."""
+
 NO_TRACE = "0" * 12
 """61.1 and 61.2 where the cashier knows neither batch nor trace of the original."""
 
@@ -123,7 +126,9 @@ def _keyed(sale: Sale, pan: str) -> dict[int, str | bytes]:
 
 
 def _operator(sale: Sale) -> str:
-    return sale.operator[:2].ljust(3)
+    # A system that drives the terminal (an actor with a longer name) is no cashier.
+    known = len(sale.operator) <= OPERATOR_CHARS and sale.operator.isascii()
+    return (sale.operator if known else "").ljust(OPERATOR_CHARS + 1)
 
 
 def _chain(sale: Sale, device: Device) -> str:
