@@ -118,6 +118,17 @@ A2 completes A1 110.01                  -> 51  A1.state held
 A3 completes A1 110.00                  -> 00  C1.available 0.00  clearing 110.00
 """
 
+OVERDRAWN = """
+C1 opens credit 110.00
+A1 places C1 100.00
+A2 completes A1 50.00                   -> 00  C1.available 60.00
+A3 places C1 60.00                      -> 00  C1.available 0.00        # what A2 released is spent
+reverse A2                              -> 00  C1.available -50.00  C1.held 160.00  # A1 stands again, in full
+A4 places C1 0.01                       -> 51
+A5 completes A1 100.01                  -> 51
+A6 completes A1 100.00                  -> 00  C1.available -50.00  C1.held 60.00   # frozen money needs no cover
+"""
+
 
 @pytest.mark.parametrize(
     ("story", "over_hold"),
@@ -129,6 +140,7 @@ A3 completes A1 110.00                  -> 00  C1.available 0.00  clearing 110.0
         (FREEZING_MORE, "guaranteed"),
         (GUARANTEED, "guaranteed"),
         (IF_AVAILABLE, "if_available"),
+        (OVERDRAWN, "if_available"),
     ],
 )
 def test_story(story: str, over_hold: str) -> None:
