@@ -90,8 +90,11 @@ def test_an_unknown_terminal_is_not_signed_on() -> None:
 
 
 def test_a_silent_sign_on_ends_and_can_be_asked_anew() -> None:
-    world = PosWorld(lost)
+    world = PosWorld().signed_on()
+    world.line = lost
     assert world.command("sign-on") is None
+    while_asked = world.device
+    assert not while_asked.signed_on, "the acquirer may have changed the keys by now"
     world.later(31)
     assert world.outcomes[-1][1]["outcome"] == "unknown"
     world.quieten(2)
@@ -285,6 +288,7 @@ def test_an_answer_that_cannot_be_used_leaves_the_outcome_unknown(
     assert outcome is not None
     assert (outcome["outcome"], outcome["reason"], outcome["register_entry"]) == ("unknown", why, None)
     assert world.sale(world.device.reversal).reason == reason
+    assert world.device.signed_on == (why != "answer 00 has a wrong MAC"), "then the keys are not the same any more"
     world.quieten(3)
     assert (world.newest.outcome, world.newest.pan_sealed) == ("reversed", None)
     assert world.at_acquirer(world.newest.trace_key) == "reversed"
@@ -403,6 +407,20 @@ def test_answers_that_end_a_reversal(code: str, outcome: str) -> None:
     assert not world.terminal.rows[DUE]
 
 
+@pytest.mark.parametrize(
+    "spoilt", [{"DE57": ""}, {"DE4": "000000000001"}, {"DE42": "1"}, {"DE39": "98"}, {"DE39": "51"}, {"DE64": None}]
+)
+def test_an_answer_that_cannot_be_used_ends_no_reversal(spoilt: dict[str, str | None]) -> None:
+    world = reversal_in_the_air()
+    answer = answer_to(world.sent[-1], **{name: value for name, value in spoilt.items() if value is not None})
+    if "DE64" in spoilt:
+        del answer.fields[64]
+    world.arrives(answer, world.device.mak if 64 in answer.fields else None)
+    assert (world.newest.outcome, world.device.reversal) == ("unknown", "T0000001/000001/000002/0400")
+    world.quieten(5)
+    assert world.newest.outcome == "reversed"
+
+
 @pytest.mark.parametrize(("code", "signed_on"), [("A0", False), ("77", False), ("97", True), ("96", True)])
 def test_answers_after_which_a_reversal_is_kept(code: str, signed_on: bool) -> None:
     world = reversal_in_the_air()
@@ -468,6 +486,7 @@ def test_a_repeat_gets_the_first_answer() -> None:
     repeat = world.sent[-1]
     assert (repeat.mti, repeat.get(2), repeat.get(35)) == ("0101", CARD["pan"], "")
     assert (len(world.terminal.entries), world.terminal.rows[SALES]) == (entries, rows)
+    assert not world.terminal.rows[DUE]
     world.line = lost
     assert world.command("repeat", trace_key=first["trace_key"]) is None
     world.later(31)
@@ -566,15 +585,21 @@ def assert_belief_is_the_register(world: PosWorld) -> None:
     assert set(asked) <= keys, "a sale was sent that the journal does not know"
 
 
-def _events_of_a_session() -> int:
+SESSION_EVENTS = 15
+"""Commands, messages and due rows of a session; each is a moment at which the power can go."""
+
+
+def test_a_session_without_a_power_cut() -> None:
     world = PosWorld()
     session(world)
     assert_belief_is_the_register(world)
-    return world.events
+    assert world.events == SESSION_EVENTS, "every event must be tried below"
+    outcomes = [sale.outcome for sale in world.terminal.rows[SALES].values() if sale.kind != "reversal"]
+    assert sorted(outcomes) == ["approved"] * 5 + ["reversed"]
 
 
 @pytest.mark.parametrize("before_commit", [True, False])
-@pytest.mark.parametrize("event", range(2, _events_of_a_session() + 1))
+@pytest.mark.parametrize("event", range(2, SESSION_EVENTS + 1))
 def test_power_off_at_any_point(event: int, before_commit: bool) -> None:
     world = PosWorld()
     world.cut_at, world.cut_before_commit = event, before_commit
