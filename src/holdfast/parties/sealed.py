@@ -13,7 +13,7 @@ from holdfast.domain.ledger import Rows
 from holdfast.domain.policy import Policy
 from holdfast.domain.records import ISSUER_LINKS, Answer, IssuerLink
 from holdfast.errors import BadInput, WireError
-from holdfast.ids import luhn_valid, mask_pan, parse_entry_id, without_repeat
+from holdfast.ids import mask_pan, parse_entry_id, without_repeat
 from holdfast.parties.exchange import EXCHANGE_FIELD, MAC_ALGORITHM, MAC_FIELD, Exchange, answer_of_issuer, parse
 from holdfast.parties.step import LinkId, Outgoing, Received, RowOf, Step, Turn, Want, verify_mac
 from holdfast.wire.dialect import ASCII_1987
@@ -22,6 +22,9 @@ from holdfast.wire.security import mac_block
 
 REFUSAL = "refusal"
 """The kind of an entry about what is no kind of request, or what we failed to decide."""
+
+PAN_DIGITS_MIN = 12
+"""A shorter number is no card, and its mask would show all of it."""
 
 
 class Asked(NamedTuple):
@@ -82,7 +85,7 @@ def common_facts(asked: Asked) -> dict[str, Any]:
         "exchange_id": exchange.exchange_id,
         "trace_key": exchange.trace_key,
         "issuer": exchange.issuer_id,
-        "card": mask_pan(get(2)) if luhn_valid(get(2)) else None,
+        "card": mask_pan(get(2)) if len(get(2)) >= PAN_DIGITS_MIN else None,
         "amount": asked.amount_minor,
         "currency": get(49) or None,
         "rrn": get(37) or None,
