@@ -17,7 +17,7 @@ from holdfast.wire.message import Message
 from tests.parties.driver import on_the_wire
 from tests.parties.pos_world import CALLER, CARD, MERCHANT_ID, TERMINAL_ID, TMK, PosWorld, PowerCut, pan_of
 
-TRACK2 = CARD["pan"] + "=30121010000000000"
+TRACK2 = CARD["pan"] + "=3012101" + "0" * 10
 VOID = {"card": CARD, "supervisor": "99"}
 
 
