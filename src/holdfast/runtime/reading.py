@@ -14,6 +14,8 @@ from holdfast.keys.interface import Keys
 from holdfast.parties.step import TURN, Decision, Event, KeyOperation, Party, RowOf, Step, Turn, Want
 from holdfast.store.interface import Transaction
 
+Where = tuple[tuple[str, str | int | bytes], ...]
+
 ROUNDS_MAX = 16
 """A party that still wants something after so many rounds is broken."""
 
@@ -102,8 +104,9 @@ class Reading:
         self._failure = failure
         self._rows: dict[tuple[str, Key], Row | None] = {}
         self._found: dict[Find, list[Row]] = {}
-        self._touched: dict[tuple[str, Key], Write] = {}
-        self._touched_tables: set[str] = set()
+        self._touched: set[tuple[str, Key]] = set()
+        self._touched_where: dict[tuple[str, Where], dict[Key, Row | None]] = {}
+        """Changed rows by each look-up that would have found them, before or after; None when it no longer does."""
         self.askers: list[Asker] = []
         self.changed_reference = False
 
@@ -194,15 +197,11 @@ class Reading:
         if want not in self._found:
             raise Deferred
         found = self._found[want]
-        if want.table.name not in self._touched_tables:
+        changed = self._touched_where.get((want.table.name, want.where))
+        if changed is None:
             return found
-        rows = {row[0]: row for row in found}
-        for (table, key), write in self._touched.items():
-            if table == want.table.name:
-                rows.pop(key, None)
-                if write.row is not None and all(getattr(write.row, name) == value for name, value in want.where):
-                    rows[key] = write.row
-        return [rows[key] for key in sorted(rows, reverse=True)][: want.limit]
+        rows = {row[0]: row for row in found} | changed
+        return [row for _, row in sorted(rows.items(), reverse=True) if row is not None][: want.limit]
 
     # --- turns ----------------------------------------------------------------------------------------------------
 
@@ -225,9 +224,9 @@ class Reading:
     def _overtaken(self, asker: Asker) -> bool:
         if not self._touched:
             return False
-        if any(find.table.name in self._touched_tables for find in asker.finds):
+        if not self._touched.isdisjoint(asker.places):
             return True
-        return any(place in self._touched for place in asker.places)
+        return any((find.table.name, find.where) in self._touched_where for find in asker.finds)
 
     def _ask_again(self, asker: Asker) -> None:
         """Run the event anew on the rows as they are now."""
@@ -244,7 +243,12 @@ class Reading:
 
     def _change(self, write: Write) -> None:
         place = (write.table.name, write.key)
+        for index in write.table.indexes:
+            for row, finds_it in ((self._rows.get(place), False), (write.row, True)):
+                if row is not None:
+                    where = tuple((name, getattr(row, name)) for name in index)
+                    changed = self._touched_where.setdefault((write.table.name, where), {})
+                    changed[write.key] = row if finds_it else None
         self._rows[place] = write.row
-        self._touched[place] = write
-        self._touched_tables.add(write.table.name)
+        self._touched.add(place)
         self.changed_reference = self.changed_reference or write.table.reference
