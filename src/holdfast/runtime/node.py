@@ -1,0 +1,273 @@
+"""One process of a party: an acquirer's worker or an issuer. Run as `python -m holdfast.runtime.node`, configured by
+one line on its standard input (see `config.NodeConfig`).
+
+It is put together here and nowhere else: store, keys, party, engine, links, driver, door. It serves once it has its
+log, and dies with whoever started it.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import uvloop
+
+from holdfast.domain.policy import Policy
+from holdfast.domain.records import ACQUIRER_LOGS, ACQUIRER_TABLES, ISSUER_LOGS, ISSUER_TABLES, ISSUERS
+from holdfast.errors import BadInput, Fenced, HoldfastError, StoreError
+from holdfast.keys.file import FileKeys
+from holdfast.parties.acquirer import Acquirer
+from holdfast.parties.issuer import Issuer
+from holdfast.runtime import launcher
+from holdfast.runtime.config import (
+    ACQUIRER,
+    HERE,
+    ISSUER,
+    Address,
+    IssuerNotice,
+    NodeConfig,
+    load_node_config,
+    parse_address,
+    read_file,
+    write_file,
+)
+from holdfast.runtime.door import Door
+from holdfast.runtime.driver import CountedLinks, Driver
+from holdfast.runtime.engine import Engine, Log
+from holdfast.runtime.logs import open_log
+from holdfast.runtime.tcp import HOST_LIMITS, HostLinks, Limits, Station, listen
+from holdfast.store.interface import Store
+from holdfast.store.postgres import PostgresStore
+from holdfast.store.postgres_link import CONNECT_TIMEOUT_S
+from holdfast.store.postgres_reader import PostgresReader
+from holdfast.wire.dialect import ASCII_1987, UNIONPAY
+
+TAKE_INTERVAL_S = 0.5
+WATCH_INTERVAL_S = 0.5
+"""How often an issuer that waits asks for its log, and a worker looks where its issuers are."""
+
+EXIT_BUG, EXIT_REFUSED, EXIT_FENCED = 1, 4, 5
+
+_LEASE_HOLDER = "SELECT holder FROM logs WHERE log = $1"
+
+
+class Node:
+    """What a worker and an issuer have in common."""
+
+    def __init__(self, config: NodeConfig, log: Log, store: Store, keys: FileKeys) -> None:
+        self.config = config
+        self.log = log
+        self.links = CountedLinks(keys)
+        issues = config.party == ISSUER
+        party = Issuer(Policy()) if issues else Acquirer(Policy())
+        logs = ISSUER_LOGS if issues else ACQUIRER_LOGS
+        self.engine = Engine(party, store, keys, self.links, now_us, log, config.holder, logs)
+        self.driver = Driver(self.engine, self.links, log)
+        dialect, limits = (ASCII_1987, HOST_LIMITS) if issues else (UNIONPAY, Limits())
+        self.station = Station(self.links, self.engine, self.driver.wake, log, dialect, limits)
+        self.door = Door(self.links, self.driver.offer, self.status)
+
+    async def serve(self, listener: socket.socket) -> None:
+        """Accept connections and run the engine until it is told to stop; the log has been taken."""
+        server = await listen(self.station, listener)
+        await self.door.open(Path(self.config.door))
+
+        def stop() -> None:
+            server.close()
+            self.station.stop_reading()
+            self.driver.stop()
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
+        head = self.engine.head
+        self.log("serving", log=head.log, epoch=head.epoch, entries=head.frontier.size)
+        try:
+            await self.driver.run(self.station.relax, self.station.sweep)
+        finally:
+            self.door.close()
+            self.station.close()
+        self.log("drained", waiting=len(self.engine.waiting))
+
+    def status(self) -> dict[str, Any]:
+        """What this process answers at its door about itself."""
+        head = self.engine.head
+        return {
+            "ok": True,
+            "process": self.config.name,
+            "pid": os.getpid(),
+            "log": head.log,
+            "entries": head.frontier.size,
+            "waiting": len(self.engine.waiting),
+            "in_flight": self.links.in_flight,
+            "links": len(self.station.open),
+            "hosts": sorted(self.links.hosts()),
+        }
+
+
+def now_us() -> int:
+    """The clock of the machine."""
+    return time.time_ns() // 1000
+
+
+# --- the acquirer's worker ----------------------------------------------------------------------------------------
+
+
+async def run_acquirer(config: NodeConfig, log: Log) -> None:
+    """Serve terminals on the socket that was handed to us, linked to every issuer of the table."""
+    keys = FileKeys.open(Path(config.keys))
+    store = await PostgresStore.connect(config.dsn, ACQUIRER, ACQUIRER_TABLES)
+    reader = await PostgresReader.connect(config.dsn, ACQUIRER)
+    node = Node(config, log, store, keys)
+    await take_log(node)
+    hosts = HostLinks(Station(node.links, node.engine, node.driver.wake, log, ASCII_1987, HOST_LIMITS))
+    watching = asyncio.create_task(watch_issuers(node, reader, hosts))
+    try:
+        await node.serve(socket.socket(fileno=config.listen))
+    finally:
+        watching.cancel()
+        await hosts.close()
+        await reader.close()
+        await store.close()
+
+
+async def watch_issuers(node: Node, reader: PostgresReader, hosts: HostLinks) -> None:
+    """Keep links to where the issuers are: the rows may be imported anew, and our own issuer may move."""
+    while True:
+        try:
+            rows = await reader.select(ISSUERS, {})
+        except StoreError:
+            await asyncio.sleep(WATCH_INTERVAL_S)
+            continue
+        addresses = {row.issuer_id: address_of(row.address, node.config) for row in rows}
+        hosts.want({issuer_id: address for issuer_id, address in addresses.items() if address is not None})
+        await asyncio.sleep(WATCH_INTERVAL_S)
+
+
+def address_of(text: str, config: NodeConfig) -> Address | None:
+    """Where an issuer is, None while that is not known."""
+    if text == HERE:
+        notice = read_file(Path(config.issuer_notice))
+        text = str(notice["address"]) if notice else ""
+    try:
+        return parse_address(text)
+    except BadInput:
+        return None
+
+
+# --- the issuer ---------------------------------------------------------------------------------------------------
+
+
+async def run_issuer(config: NodeConfig, log: Log) -> None:
+    """Answer acquirers, once the book is ours; several installations on one database have one active issuer."""
+    keys = FileKeys.open(Path(config.keys))
+    store = await PostgresStore.connect(config.dsn, ISSUER, ISSUER_TABLES)
+    node = Node(config, log, store, keys)
+    await take_log(node)
+    place = folder_of(config.holder)
+    path = issuer_socket(place)
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    try:
+        publish(config, place)
+        await node.serve(listener)
+    finally:
+        await store.close()
+
+
+def issuer_holder(installation: str, sockets: Path) -> str:
+    """Under this name an issuer holds its book; it tells those that wait, and their workers, where it is."""
+    return f"{installation}/{ISSUER} {sockets}"
+
+
+def folder_of(holder: str) -> Path:
+    """The folder of sockets that a holder's name gives."""
+    return Path(holder.partition(" ")[2])
+
+
+def issuer_socket(place: Path) -> Path:
+    """Where an issuer listens for acquirers."""
+    return place / f"{ISSUER}.iso"
+
+
+def publish(config: NodeConfig, place: Path) -> None:
+    """Tell the workers and commands of this installation where the active issuer is."""
+    notice = IssuerNotice(str(Address(str(issuer_socket(place)), None)), str(place / f"{ISSUER}.door"))
+    write_file(Path(config.issuer_notice), notice._asdict())
+
+
+async def publish_holder(config: NodeConfig) -> None:
+    """Publish the issuer of another installation, which has the book."""
+    connection = await asyncpg.connect(
+        config.dsn, timeout=CONNECT_TIMEOUT_S, server_settings={"search_path": ISSUER, "application_name": "holdfast"}
+    )
+    try:
+        holder = await connection.fetchval(_LEASE_HOLDER, ISSUER_LOGS[0])
+    finally:
+        await connection.close(timeout=CONNECT_TIMEOUT_S)
+    if holder:
+        publish(config, folder_of(holder))
+
+
+# --- both ---------------------------------------------------------------------------------------------------------
+
+
+async def take_log(node: Node) -> None:
+    """Take a log, waiting as long as others hold them all."""
+    told = False
+    while True:
+        try:
+            await node.engine.take()
+            return
+        except Fenced as error:
+            if not told:
+                node.log("waiting for a log", reason=str(error))
+                told = True
+        if node.config.party == ISSUER:
+            await publish_holder(node.config)
+        await asyncio.sleep(TAKE_INTERVAL_S)
+
+
+async def run(config: NodeConfig, log: Log) -> int:
+    """Run the party of the configuration; returns the exit code."""
+    task = asyncio.current_task()
+    assert task is not None, "called from a task"
+    # Until it serves, there is nothing to drain.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        await (run_issuer(config, log) if config.party == ISSUER else run_acquirer(config, log))
+    except asyncio.CancelledError:
+        return 0
+    except Fenced as error:
+        log("another writer has the log: stopping", reason=str(error))
+        return EXIT_FENCED
+    except (HoldfastError, OSError, asyncpg.PostgresError) as error:
+        log("cannot run", reason=str(error))
+        return EXIT_REFUSED
+    except Exception as error:
+        # The frames and not the text: an exception may quote what a card said.
+        frames = [
+            f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
+        ]
+        log("a bug: stopping", error=type(error).__name__, frames=frames)
+        return EXIT_BUG
+    return 0
+
+
+def main() -> None:
+    """Read the configuration, tie our life to the starter's, and run."""
+    config = load_node_config(sys.stdin.readline())
+    launcher.libc_call("prctl", launcher.PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != config.parent:
+        sys.exit("the starter is gone already")
+    os.umask(0o077)
+    sys.exit(uvloop.run(run(config, open_log(Path(config.log), config.name))))
+
+
+if __name__ == "__main__":
+    main()

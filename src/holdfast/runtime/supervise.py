@@ -1,0 +1,364 @@
+"""Everything that `holdfast up` keeps running: PostgreSQL (when embedded), the issuer, the acquirer's workers.
+
+Rule 1: each is a process of its own, so that none delays or takes down another. What dies is started again, at once the
+first time and then with pauses that grow; what it held is taken back under the same name.
+Rule 2: the sockets that terminals connect to belong to the supervisor: while a worker is started again, connections
+wait, and nobody else can take the port.
+Rule 3: it ends in the order of the flow: workers drain, then the issuer, then the database.
+"""
+
+import asyncio
+import contextlib
+import errno
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import asyncpg
+
+from holdfast.domain.records import ISSUERS
+from holdfast.errors import Unreachable
+from holdfast.keys.file import FileKeys
+from holdfast.keys.folder import SIGNING_FILE
+from holdfast.runtime import config
+from holdfast.runtime.config import ACQUIRER, HERE, ISSUER, Address, NodeConfig, Notice
+from holdfast.runtime.datafolder import DataFolder
+from holdfast.runtime.door import STATUS, call
+from holdfast.runtime.embedded import EmbeddedPostgres
+from holdfast.runtime.engine import Log
+from holdfast.runtime.node import issuer_holder, now_us
+from holdfast.runtime.roles import RoleDsns, ensure_database
+from holdfast.store.migrate import migrate
+from holdfast.store.postgres_link import CONNECT_TIMEOUT_S
+from holdfast.store.postgres_reader import PostgresReader
+
+RESTART_S_MIN, RESTART_S_MAX = 0.1, 5.0
+HEALTHY_S = 30.0
+"""Who has lived so long is started again at once."""
+
+DRAIN_S = 15.0
+"""A node gives itself a few seconds; past this it hangs."""
+
+PORTS_TRIED = 100
+PORT_PATIENCE_S = 2.0
+"""What an earlier `up` left may take a moment to let go of its port."""
+
+READY_S = 120.0
+POLL_S = 0.05
+
+
+class Plan(NamedTuple):
+    """What is to be run. `db` is "" for the embedded PostgreSQL."""
+
+    folder: DataFolder
+    keys: Path
+    db: str
+    workers: int
+
+
+class Child:
+    """One node, started again whenever it ends, until `stop`."""
+
+    def __init__(self, node: NodeConfig, log: Log, tell: Callable[[str], None]) -> None:
+        self._node = node
+        self._log = log
+        self._tell = tell
+        self._process: asyncio.subprocess.Process | None = None
+        self._stopping = False
+        self._keeper: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Keep it running from now on."""
+        self._keeper = asyncio.create_task(self._keep())
+
+    async def stop(self) -> None:
+        """Have it drain; whoever does not end is ended."""
+        self._stopping = True
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGTERM)
+            try:
+                await asyncio.wait_for(self._process.wait(), DRAIN_S)
+            except TimeoutError:
+                self._log("does not end and is killed", process=self._node.name)
+                with contextlib.suppress(ProcessLookupError):
+                    self._process.kill()
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+
+    async def _keep(self) -> None:
+        loop = asyncio.get_running_loop()
+        pause_s = 0.0
+        while True:
+            started_s = loop.time()
+            self._process = await self._spawn()
+            code = await self._process.wait()
+            if self._stopping:
+                return
+            lived_s = loop.time() - started_s
+            pause_s = RESTART_S_MIN if lived_s > HEALTHY_S else min(max(2 * pause_s, RESTART_S_MIN), RESTART_S_MAX)
+            self._log("ended, is started again", process=self._node.name, code=code, pause_s=pause_s)
+            self._tell(f"{self._node.name} ended ({_reason(code)}); starting it again, see {self._node.log}")
+            await asyncio.sleep(pause_s)
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
+        descriptor = os.open(self._node.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "holdfast.runtime.node"),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=descriptor,
+                stderr=descriptor,
+                pass_fds=(self._node.listen,) if self._node.listen >= 0 else (),
+                # Ctrl-C is for us: we have it drain, in our order.
+                start_new_session=True,
+            )
+        finally:
+            os.close(descriptor)
+        assert process.stdin is not None, "a pipe was asked for"
+        with contextlib.suppress(ConnectionError):
+            process.stdin.write(self._node.dump())
+            await process.stdin.drain()
+        process.stdin.close()
+        return process
+
+
+class Supervisor:
+    """The processes of one installation, whose folder is locked. `tell` hears a line for the person at the terminal."""
+
+    def __init__(self, plan: Plan, listeners: list[socket.socket], log: Log, tell: Callable[[str], None]) -> None:
+        assert len(listeners) == plan.workers, "each worker has its own listener"
+        self._plan = plan
+        self._listeners = listeners
+        self._log = log
+        self._tell = tell
+        self._postgres: EmbeddedPostgres | None = None
+        self._postgres_keeper: asyncio.Task[None] | None = None
+        self._issuer: Child | None = None
+        self._workers: list[Child] = []
+        self._database = self._reader_dsn = ""
+
+    async def start(self) -> RoleDsns:
+        """Start everything; returns where the roles connect. `ready` waits until a terminal can be served."""
+        dsns, self._database = await self._start_database()
+        self._reader_dsn = dsns.reader_acquirer
+        open_or_create_keys(self._plan.keys, fresh=not await _has_logs(dsns.acquirer))
+        for party, dsn in ((ACQUIRER, dsns.acquirer), (ISSUER, dsns.issuer)):
+            if await migrate(dsn, party, party):
+                self._tell(f"database: the {party}'s tables are at the newest version")
+        nodes = self._nodes(dsns)
+        self._issuer = Child(nodes[0], self._log, self._tell)
+        self._workers = [Child(node, self._log, self._tell) for node in nodes[1:]]
+        self._put_notice(ready=False)
+        for child in (self._issuer, *self._workers):
+            child.start()
+        return dsns
+
+    async def wait_for_doors(self) -> None:
+        """Until every worker, and the active issuer, takes commands."""
+        for name in config.acquirer_names(self._plan.workers):
+            await self._until(f"{name} takes commands", partial(self._status, name))
+        await self._until("an issuer takes commands", self._issuer_status)
+
+    async def ready(self) -> None:
+        """Until a terminal can be served: every worker has its log and a link to each issuer of ours."""
+        await self.wait_for_doors()
+        ours = await self._issuers_here()
+        for name in config.acquirer_names(self._plan.workers):
+            await self._until(f"{name} is linked to issuers {ours}", partial(self._is_linked, name, ours))
+        self._put_notice(ready=True)
+
+    async def stop(self) -> None:
+        """Drain in the order of the flow."""
+        await asyncio.gather(*(worker.stop() for worker in self._workers))
+        if self._issuer is not None:
+            await self._issuer.stop()
+        if self._postgres_keeper is not None:
+            self._postgres_keeper.cancel()
+            await asyncio.gather(self._postgres_keeper, return_exceptions=True)
+        if self._postgres is not None:
+            await self._postgres.stop()
+        config.drop_notice(self._plan.folder)
+
+    # --- the database ---------------------------------------------------------------------------------------------
+
+    async def _start_database(self) -> tuple[RoleDsns, str]:
+        """Where each role connects, and the database's address without a login."""
+        server = self._plan.db
+        if not server:
+            self._postgres = EmbeddedPostgres(self._plan.folder, self._tell)
+            server = await self._postgres.start()
+            self._postgres_keeper = asyncio.create_task(self._keep_postgres(self._postgres))
+        dsns = await ensure_database(server, self._plan.keys)
+        return dsns, config.without_login(dsns.acquirer)
+
+    async def _keep_postgres(self, postgres: EmbeddedPostgres) -> None:
+        """Start it again whenever it dies."""
+        pause_s = 0.0
+        while True:
+            await postgres.wait_dead()
+            self._log("PostgreSQL ended, is started again")
+            self._tell("PostgreSQL ended; starting it again")
+            try:
+                await postgres.start()
+                pause_s = 0.0
+            except Unreachable as error:
+                self._tell(str(error))
+                pause_s = min(max(2 * pause_s, RESTART_S_MIN), RESTART_S_MAX)
+                await asyncio.sleep(pause_s)
+
+    # --- the nodes ------------------------------------------------------------------------------------------------
+
+    def _nodes(self, dsns: RoleDsns) -> list[NodeConfig]:
+        installation = config.installation_of(self._plan.folder)
+        holder = issuer_holder(installation, self._plan.folder.run)
+        nodes = [self._node(ISSUER, ISSUER, dsns.issuer, holder, -1)]
+        names = config.acquirer_names(self._plan.workers)
+        for name, listener in zip(names, self._listeners, strict=True):
+            nodes.append(self._node(ACQUIRER, name, dsns.acquirer, f"{installation}/{name}", listener.fileno()))
+        return nodes
+
+    def _node(self, party: str, name: str, dsn: str, holder: str, listen: int) -> NodeConfig:
+        folder = self._plan.folder
+        return NodeConfig(
+            party=party,
+            name=name,
+            parent=os.getpid(),
+            dsn=dsn,
+            keys=str(self._plan.keys),
+            holder=holder,
+            door=str(config.door_of(folder, name)),
+            log=str(folder.logs / f"{name}.log"),
+            listen=listen,
+            issuer_notice=str(config.issuer_notice_of(folder)),
+        )
+
+    def _put_notice(self, ready: bool) -> None:
+        pos = self._listeners[0].getsockname()
+        notice = Notice(
+            pid=os.getpid(),
+            pos=str(Address(pos[0], pos[1])),
+            workers=self._plan.workers,
+            database=self._database,
+            keys=str(self._plan.keys),
+            since_us=now_us(),
+            ready=ready,
+        )
+        config.put_notice(self._plan.folder, notice)
+
+    # --- readiness ------------------------------------------------------------------------------------------------
+
+    async def _until(self, what: str, check: Callable[[], Awaitable[object]]) -> None:
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + READY_S
+        while not await check():
+            if loop.time() > until_s:
+                raise Unreachable(f"not ready after {READY_S:.0f} s: waited until {what}; see {self._plan.folder.logs}")
+            await asyncio.sleep(POLL_S)
+
+    async def _status(self, name: str) -> dict[str, Any] | None:
+        return await _status_at(config.door_of(self._plan.folder, name))
+
+    async def _issuer_status(self) -> dict[str, Any] | None:
+        notice = config.read_file(config.issuer_notice_of(self._plan.folder))
+        return await _status_at(Path(notice["door"])) if notice else None
+
+    async def _is_linked(self, name: str, issuers: list[str]) -> bool:
+        status = await self._status(name)
+        return status is not None and set(issuers) <= set(status["hosts"])
+
+    async def _issuers_here(self) -> list[str]:
+        reader = await PostgresReader.connect(self._reader_dsn, ACQUIRER)
+        try:
+            return [row.issuer_id for row in await reader.select(ISSUERS, {}) if row.address == HERE]
+        finally:
+            await reader.close()
+
+
+async def _status_at(door: Path) -> dict[str, Any] | None:
+    try:
+        return await call(door, STATUS, timeout_s=5.0)
+    except Unreachable:
+        return None
+
+
+# --- what has to be there first -----------------------------------------------------------------------------------
+
+
+def open_or_create_keys(keys: Path, fresh: bool) -> None:
+    """The installation's keys must be there; only where nothing was ever recorded are new ones made."""
+    if fresh and not (keys / SIGNING_FILE).exists():
+        FileKeys.create(keys)
+    else:
+        FileKeys.open(keys)
+
+
+async def _has_logs(dsn: str) -> bool:
+    """Whether anything was ever recorded in the acquirer's schema."""
+    connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S)
+    try:
+        if not await connection.fetchval("SELECT to_regclass('acquirer.logs') IS NOT NULL"):
+            return False
+        return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM acquirer.logs)"))
+    finally:
+        await connection.close(timeout=CONNECT_TIMEOUT_S)
+
+
+def bind_listeners(address: Address, workers: int, may_move: bool) -> list[socket.socket]:
+    """One socket for each worker, all on one port; the next free port where ours is taken and it `may_move`.
+
+    Unreachable when the port is in use or may not be had.
+    """
+    assert address.port is not None, "terminals come over TCP"
+    ports = range(address.port, min(address.port + PORTS_TRIED, 0x10000)) if may_move else (address.port,)
+    until_s = time.monotonic() + PORT_PATIENCE_S
+    while True:
+        for port in ports:
+            try:
+                return _bind_all(address._replace(port=port), workers)
+            except OSError as error:
+                reason = error
+                if error.errno != errno.EADDRINUSE:
+                    raise Unreachable(f"cannot listen at {address}: {error.strerror or error}") from error
+        if time.monotonic() > until_s:
+            raise Unreachable(f"port {address} is in use: stop what listens there, or name another --pos") from reason
+        time.sleep(POLL_S)
+
+
+def _bind_all(address: Address, workers: int) -> list[socket.socket]:
+    # One socket is ours alone. Several share the port, and whoever shares lets others of this user in: so it must be
+    # free before.
+    first = _bind(address, shared=False)
+    if workers == 1:
+        return [first]
+    port = first.getsockname()[1]
+    first.close()
+    return [_bind(address._replace(port=port), shared=True) for _ in range(workers)]
+
+
+def _bind(address: Address, shared: bool) -> socket.socket:
+    family, _, _, _, place = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind(place)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _reason(code: int) -> str:
+    if code < 0:
+        with contextlib.suppress(ValueError):
+            return f"by {signal.Signals(-code).name}"
+    return f"exit code {code}"
