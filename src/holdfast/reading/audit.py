@@ -1,0 +1,176 @@
+"""`register verify`: a party's logs are checked, its rows rebuilt from them, and both compared with what is stored.
+
+It runs beside a party that goes on writing, and never takes a change for a fault:
+
+1. Read the heads of all logs, one question, and follow the logs up to there: that is the long part.
+2. Read the heads again and follow up to there. Then scan the stored rows. A scan is one consistent view, taken at some
+   moment after these heads. A row that is not as rebuilt is not yet wrong, but in doubt: it may have changed since.
+3. Read the heads once more and follow. What a scan saw lies between the two heads, so a stored row in doubt must be
+   one of the versions that its entries make in between. What stays in doubt is wrong.
+"""
+
+from functools import partial
+from sqlite3 import Error as SqliteError
+from typing import NamedTuple
+
+from holdfast.domain.records import Answer, Hold, Request
+from holdfast.domain.tables import DUE, Row, Table
+from holdfast.errors import RegisterBroken
+from holdfast.ids import entry_id
+from holdfast.reading.log_audit import LogAudit, Problems
+from holdfast.reading.order import in_order
+from holdfast.reading.rebuild import Book, Facts, Place
+from holdfast.reading.workbook import Workbook
+from holdfast.store.interface import Reader
+
+FIELDS_TOLD_MAX = 3
+"""So many differing fields of a row are named."""
+
+
+class CheckedLog(NamedTuple):
+    """One log as far as it was checked; `root` is that of its head, hex."""
+
+    log: str
+    size: int
+    root: str
+
+
+class Audited(NamedTuple):
+    """What an audit found; `problems` are whole sentences."""
+
+    entries: int
+    logs: list[CheckedLog]
+    problems: list[str]
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is nothing wrong."""
+        return not self.problems
+
+
+async def verify(reader: Reader, book: Book, public_key: bytes) -> Audited:
+    """Audit one party. `public_key` (32 bytes) is the signer of the installation. StoreError when it cannot be read."""
+    audit = _Audit(reader, book, public_key)
+    try:
+        try:
+            await audit.run()
+        except RegisterBroken as broken:
+            audit.problems.add(f"{book.party}: {broken}")
+        return audit.result()
+    finally:
+        audit.workbook.close()
+
+
+class _Audit:
+    def __init__(self, reader: Reader, book: Book, public_key: bytes) -> None:
+        self._reader = reader
+        self._book = book
+        self._public_key = public_key
+        self._logs: dict[str, LogAudit] = {}
+        self._doubts: dict[Place, Row | None] = {}
+        """Rows as they are stored (None: not there), where they are not as rebuilt."""
+        self.problems = Problems()
+        self.workbook = Workbook(book.tables)
+
+    async def run(self) -> None:
+        await self._follow()
+        await self._follow()
+        for table in self._book.tables:
+            await self._compare(table)
+        await self._follow()
+        for log in self._logs.values():
+            await log.beyond()
+        await self._tell_headless()
+        for place in sorted(self._doubts, key=lambda place: (place[0].name, place[1])):
+            self.problems.add(self._difference(place))
+
+    def result(self) -> Audited:
+        logs = [CheckedLog(log.log, log.size, log.root.hex()) for log in self._logs.values()]
+        return Audited(sum(log.size for log in logs), logs, self.problems.told())
+
+    # --- logs -----------------------------------------------------------------------------------------------------
+
+    async def _follow(self) -> None:
+        """Check all logs up to their present heads, and apply what their entries say."""
+        heads = {head.log: head for head in await self._reader.logs()}
+        streams = {name: self._log(name).follow(head) for name, head in heads.items()}
+        ready = partial(self._book.ready, self.workbook)
+        async for facts in in_order(streams, lambda facts: int(facts["at"]), ready):
+            self._apply(facts)
+
+    def _log(self, name: str) -> LogAudit:
+        if name not in self._logs:
+            self._logs[name] = LogAudit(self._reader, name, self._public_key, self.problems)
+        return self._logs[name]
+
+    def _apply(self, facts: Facts) -> None:
+        name = entry_id(facts["log"], facts["number"])
+        complaint = self._book.complaint(facts)
+        if complaint is not None:
+            self.problems.add(f"{name}: {complaint}")
+        try:
+            for place, row in self._book.changes(self.workbook, facts).items():
+                self.workbook.put(place, row)
+                if place in self._doubts and self._doubts[place] == row:
+                    del self._doubts[place]
+        except (KeyError, ValueError, TypeError, IndexError, AttributeError, AssertionError, SqliteError) as error:
+            # An entry that the party itself wrote follows from those before it; whatever else it says is a fault.
+            self.problems.add(f"{name}: does not follow from the entries before it ({_one_line(error)})")
+
+    async def _tell_headless(self) -> None:
+        """A log whose head was removed would not even be listed."""
+        for name in self._book.logs:
+            if name not in self._logs and (
+                await self._reader.entries(name, 1, 1) or await self._reader.checkpoint(name, 0) is not None
+            ):
+                self.problems.add(f"log {name} has entries or checkpoints, but no head")
+
+    # --- rows -----------------------------------------------------------------------------------------------------
+
+    async def _compare(self, table: Table) -> None:
+        """Walk the stored and the rebuilt rows of a table side by side, both by key."""
+        rebuilt = self.workbook.rows(table)
+        due = next(rebuilt, None)
+        async for row in self._reader.scan(table):
+            stored = self._book.comparable(row)
+            while due is not None and due[0] < stored[0]:
+                self._doubts[table, due[0]] = None
+                due = next(rebuilt, None)
+            if due is not None and due[0] == stored[0]:
+                if due != stored:
+                    self._doubts[table, stored[0]] = stored
+                due = next(rebuilt, None)
+            elif not self._book.may_stay(self.workbook, stored):
+                self._doubts[table, stored[0]] = stored
+        while due is not None:
+            self._doubts[table, due[0]] = None
+            due = next(rebuilt, None)
+
+    def _difference(self, place: Place) -> str:
+        """One sentence about a stored row that is not as its entries make it."""
+        table, key = place
+        stored, rebuilt = self._doubts[place], self.workbook.get(place)
+        name = f"row {key.hex() if isinstance(key, bytes) else key} of {table.name}{_entry_of(rebuilt or stored)}"
+        if stored is None:
+            return f"{name} is missing{': nothing would see to it' if table is DUE else ''}"
+        if rebuilt is None:
+            return f"{name} is there, but no entry says so"
+        fields = [field for field, is_, said in zip(stored._fields, stored, rebuilt, strict=True) if is_ != said]
+        told = [f"{f} is {_shown(getattr(stored, f))}, not {_shown(getattr(rebuilt, f))}" for f in fields]
+        more = f" and {len(told) - FIELDS_TOLD_MAX} more" if len(told) > FIELDS_TOLD_MAX else ""
+        return f"{name} is not what its entries say: {', '.join(told[:FIELDS_TOLD_MAX])}{more}"
+
+
+def _entry_of(row: Row) -> str:
+    """The entry to look at for this row."""
+    if isinstance(row, Request | Answer):
+        return f" ({row.entry})"
+    return f" (version {row.version})" if isinstance(row, Hold) else ""
+
+
+def _shown(value: object) -> str:
+    return value.hex() if isinstance(value, bytes) else repr(value)
+
+
+def _one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
