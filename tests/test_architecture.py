@@ -27,7 +27,9 @@ MAY_IMPORT = {
     "runtime": _ENGINE_ROOM,
     "runtime.watch": _ENGINE_ROOM | {"reading"},
     "sim": _ENGINE_ROOM | {"runtime", "reading"},
-    "edges": _ENGINE_ROOM | {"runtime", "reading", "sim"},
+    "bench": _ENGINE_ROOM | {"runtime", "reading"},
+    "edges": _ENGINE_ROOM | {"runtime", "reading", "sim", "bench"},
+    "__main__": {"edges"},
 }
 """Layer -> the layers it may import besides itself."""
 

@@ -1,28 +1,68 @@
-"""The command line: thin. Each module of this package adds its commands to `app`; `main` turns errors into exit codes.
+"""The command line: thin. A command is a row of COMMANDS; its module is imported when it is called.
 
 Exit codes: 0 done, 1 a "no" as an answer, 2 bad usage or input, 3 outcome unknown, 4 cannot reach or start something.
 """
 
 import sys
+from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
-from holdfast.edges import decode, register
 from holdfast.errors import BadInput, HoldfastError, Unreachable, WireError
 
+COMMANDS = {
+    "demo": "holdfast.edges.demo:demo",
+    "up": "holdfast.edges.up:up",
+    "status": "holdfast.edges.status:status",
+    "doctor": "holdfast.edges.doctor:doctor",
+    "sample": "holdfast.edges.sample:sample",
+    "import": "holdfast.edges.importing:import_file",
+    "terminal": "holdfast.edges.terminal:app",
+    "register": "holdfast.edges.register:app",
+    "decode": "holdfast.edges.decode:decode",
+    "simulate": "holdfast.edges.simulate:simulate",
+    "bench": "holdfast.edges.bench:bench",
+}
+"""Name -> where its function, or its Typer app of sub-commands, is."""
+
+BAD_INPUT, UNREACHABLE, INTERRUPTED = 2, 4, 130
+
+
+class Commands(TyperGroup):
+    """Commands that are imported only when they are called: `holdfast terminal` need not wait for a database driver."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """In the order in which a newcomer meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of that name."""
+        place = COMMANDS.get(cmd_name)
+        if place is None:
+            return None
+        module, _, attribute = place.partition(":")
+        found = getattr(import_module(module), attribute)
+        if not isinstance(found, typer.Typer):
+            function, found = found, typer.Typer(add_completion=False, rich_markup_mode=None)
+            found.command(name=cmd_name)(function)
+        return typer.main.get_command(found)
+
+
 app = typer.Typer(
+    cls=Commands,
     name="holdfast",
-    help="Card pre-authorization whose completions are never without a register entry.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
-app.command(name="decode")(decode.decode)
-app.add_typer(register.app, name="register")
 
-BAD_INPUT, UNREACHABLE = 2, 4
+@app.callback()
+def holdfast() -> None:
+    """Card pre-authorization whose completions are never without a register entry."""
 
 
 def main() -> None:
@@ -33,12 +73,10 @@ def main() -> None:
         app()
     except (BadInput, WireError) as error:
         fail(error, BAD_INPUT)
-    except Unreachable as error:
-        fail(error, UNREACHABLE)
-    except HoldfastError as error:
+    except (Unreachable, HoldfastError) as error:
         fail(error, UNREACHABLE)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
 
 
 def fail(error: Exception, code: int) -> None:

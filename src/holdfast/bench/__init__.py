@@ -1,0 +1,1 @@
+"""Benchmarks: each prints its own ratio against its baseline, measured in the same run."""

@@ -1,0 +1,202 @@
+"""`bench authorize`: durable, answered pre-authorizations per second against a naive pgbench script, in the same run.
+
+Rows: `pgbench-naive` (best of 8/16/32/64 clients), `acquirer` (a real worker whose issuer answers in memory; "asked"
+and "answered" both committed) and `three-party` (terminal, acquirer, issuer; both hosts durable). The load comes from a
+process of its own over TCP, MAC on, fsync on. Rounds are interleaved; the median of each is printed.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import statistics
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import asyncpg
+import orjson
+
+from holdfast.bench import naive
+from holdfast.bench.installation import AVAILABLE_MINOR, CARDS, ISSUER_ID, ZONE_MAC, ZONE_PIN, acquirer_rows, card_number
+from holdfast.errors import HoldfastError
+from holdfast.keys.file import FileKeys
+from holdfast.runtime import config, supervise
+from holdfast.runtime.config import ACQUIRER, HERE, ISSUER, Address, NodeConfig
+from holdfast.runtime.datafolder import DataFolder
+from holdfast.runtime.door import call
+from holdfast.runtime.embedded import EmbeddedPostgres
+from holdfast.runtime.roles import RoleDsns, ensure_database
+from holdfast.store.migrate import migrate
+
+NAIVE_DATABASE = "holdfast_bench_naive"
+READY_S = 60.0
+
+
+class Row(NamedTuple):
+    """One line of a benchmark."""
+
+    what: str
+    value: float
+    unit: str
+    baseline: float | None = None
+    ratio: float | None = None
+
+
+class Ground(NamedTuple):
+    """Where everything of one run lies."""
+
+    folder: DataFolder
+    server: str
+    dsns: RoleDsns
+
+
+async def authorize(seconds: float, rounds: int, connections: int, tell: Callable[[str], None]) -> list[Row]:
+    """Measure; the folder and its database are thrown away afterwards."""
+    with tempfile.TemporaryDirectory(prefix="holdfast-bench-") as place:
+        folder = DataFolder(Path(place) / "data")
+        with folder.lock("bench"):
+            postgres = EmbeddedPostgres(folder)
+            server = await postgres.start()
+            try:
+                return await _measure(await _prepare(folder, server), seconds, rounds, connections, tell)
+            finally:
+                await postgres.stop()
+
+
+async def _prepare(folder: DataFolder, server: str) -> Ground:
+    dsns = await ensure_database(server, folder.keys)
+    for party, dsn in ((ACQUIRER, dsns.acquirer), (ISSUER, dsns.issuer)):
+        await migrate(dsn, party, party)
+    FileKeys.create(folder.keys)
+    connection = await asyncpg.connect(server)
+    await connection.execute(f"CREATE DATABASE {NAIVE_DATABASE}")
+    await connection.close()
+    return Ground(folder, server, dsns)
+
+
+async def _measure(
+    ground: Ground, seconds: float, rounds: int, connections: int, tell: Callable[[str], None]
+) -> list[Row]:
+    naive_dsn = config.with_database(ground.server, NAIVE_DATABASE)
+    await asyncio.to_thread(naive.prepare, naive_dsn)
+    kept: dict[str, list[dict[str, float]]] = {"acquirer": [], "three-party": []}
+    baselines: list[float] = []
+    for number in range(1, rounds + 1):
+        best = await asyncio.to_thread(naive.best, naive_dsn, max(1, round(seconds / 2)))
+        baselines.append(best.per_second)
+        tell(f"round {number}: pgbench-naive {best.per_second:,.0f}/s at {best.clients} clients")
+        for what, running in (("acquirer", alone(ground)), ("three-party", three_party(ground))):
+            async with running as address:
+                figures = await load(address, connections, seconds)
+            kept[what].append(figures)
+            tell(f"round {number}: {what} {figures['approved'] / figures['seconds']:,.0f}/s")
+    return rows_of(statistics.median(baselines), kept)
+
+
+def rows_of(baseline: float, kept: dict[str, list[dict[str, float]]]) -> list[Row]:
+    """Medians, and their ratios to the baseline."""
+    rows = [Row("pgbench-naive", baseline, "per second")]
+    for what, figures in kept.items():
+        rate = statistics.median(round_["approved"] / round_["seconds"] for round_ in figures)
+        rows.append(Row(what, rate, "per second", baseline, rate / baseline))
+        rows += [Row(f"{what} {p}", statistics.median(f[p] for f in figures), "ms") for p in ("p50", "p99")]
+    return rows
+
+
+async def load(address: Address, connections: int, seconds: float) -> dict[str, float]:
+    """Closed-loop terminals for so many seconds."""
+    arguments = {"host": address.host, "port": address.port, "connections": connections, "seconds": seconds, "first": 0}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "holdfast.bench.load", orjson.dumps(arguments).decode()),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    printed, _ = await process.communicate()
+    if process.returncode != 0 or not printed:
+        raise HoldfastError(f"the load generator ended with code {process.returncode}")
+    figures: dict[str, float] = orjson.loads(printed)
+    if figures["approved"] != figures["answered"]:
+        raise HoldfastError(f"{figures['answered'] - figures['approved']:.0f} requests were not approved")
+    return figures
+
+
+# --- what is measured ---------------------------------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def alone(ground: Ground) -> AsyncIterator[Address]:
+    """One worker, its issuer in memory."""
+    (listener,) = supervise.bind_listeners(Address("127.0.0.1", 19_000), 1, may_move=True)
+    door = config.door_of(ground.folder, "alone")
+    node = NodeConfig(
+        party=ACQUIRER,
+        name="alone",
+        parent=os.getpid(),
+        dsn=ground.dsns.acquirer,
+        keys=str(ground.folder.keys),
+        holder="bench/alone",
+        door=str(door),
+        log=str(ground.folder.logs / "alone.log"),
+        listen=listener.fileno(),
+        issuer_notice="",
+    )
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "holdfast.bench.alone"),
+        stdin=asyncio.subprocess.PIPE,
+        pass_fds=(listener.fileno(),),
+    )
+    assert process.stdin is not None, "a pipe was asked for"
+    process.stdin.write(node.dump())
+    process.stdin.close()
+    try:
+        await _told(door, "import", acquirer_rows(HERE))
+        yield Address("127.0.0.1", listener.getsockname()[1])
+    finally:
+        process.send_signal(signal.SIGTERM)
+        await process.wait()
+        listener.close()
+
+
+@contextlib.asynccontextmanager
+async def three_party(ground: Ground) -> AsyncIterator[Address]:
+    """A worker and an issuer as `holdfast up` runs them."""
+    (listener,) = supervise.bind_listeners(Address("127.0.0.1", 19_000), 1, may_move=True)
+    plan = supervise.Plan(ground.folder, ground.folder.keys, ground.server, 1)
+    supervisor = supervise.Supervisor(plan, [listener], _unheard, lambda line: None)
+    try:
+        await supervisor.start()
+        await supervisor.wait_for_doors()
+        await _told(config.door_of(ground.folder, config.acquirer_names(1)[0]), "import", acquirer_rows(HERE))
+        await _told(config.door_of(ground.folder, ISSUER), "open-accounts", issuer_rows())
+        await supervisor.ready()
+        yield Address("127.0.0.1", listener.getsockname()[1])
+    finally:
+        await supervisor.stop()
+        listener.close()
+
+
+def _unheard(event: str, **facts: object) -> None:
+    """A log that nobody reads."""
+
+
+def issuer_rows() -> dict[str, Any]:
+    """One issuer, and an account behind each test card."""
+    link = {"issuer_id": ISSUER_ID, "zone_mac": ZONE_MAC.hex(), "zone_pin": ZONE_PIN.hex(), "validity_days": 30}
+    account = {"issuer_id": ISSUER_ID, "kind": "debit", "expiry": "3012", "status": "normal", "frozen_percent": 100}
+    accounts = [
+        account | {"account_id": f"bench{n:06d}", "pan": card_number(n), "available_minor": AVAILABLE_MINOR}
+        for n in range(CARDS)
+    ]
+    return {"links": [link | {"over_hold": "guaranteed"}], "accounts": accounts}
+
+
+async def _told(door: Path, command: str, arguments: dict[str, Any]) -> None:
+    """Give a command once the door is open."""
+    until = asyncio.get_running_loop().time() + READY_S
+    while not door.exists() and asyncio.get_running_loop().time() < until:
+        await asyncio.sleep(0.05)
+    value = await call(door, command, arguments, actor="bench", timeout_s=READY_S)
+    if not value.get("ok"):
+        raise HoldfastError(f"{command} was refused: {value.get('reason')}")

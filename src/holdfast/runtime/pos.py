@@ -1,0 +1,181 @@
+"""A terminal as a process: its party and engine on its own file, one link to the acquirer, commands one by one.
+
+Rule 1: before anything new is asked, what an earlier run left open (a request in flight, a reversal) is brought to its
+end; and before that the terminal signs on if it has to.
+Rule 2: a request that was refused for the sign-on or the batch alone is asked once more after a sign-on, under a new
+trace number, and only when the first one is surely not in force.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from holdfast.clock import MINUTE_US, SECOND_US
+from holdfast.domain import responses
+from holdfast.domain.records import DEVICES, SALES, TERMINAL_LOGS, TERMINAL_TABLES, Device
+from holdfast.errors import HoldfastError, Unreachable
+from holdfast.keys.file import FileKeys
+from holdfast.parties.settings import ACQUIRER, TerminalSettings
+from holdfast.parties.step import Command
+from holdfast.parties.terminal import Terminal
+from holdfast.runtime.config import Address
+from holdfast.runtime.driver import CountedLinks, Driver
+from holdfast.runtime.engine import Engine, Log
+from holdfast.runtime.tcp import CONNECT_TIMEOUT_S, HOST_LIMITS, HostLinks, Station
+from holdfast.store.sqlite import SqliteReader, SqliteStore
+from holdfast.wire.dialect import UNIONPAY
+
+FOLDER = "terminals"
+LOOK_EVERY_S = 0.02
+ANSWER_MARGIN_S = 15.0
+"""Past the party's own patience nothing should keep an outcome away; then something is broken."""
+
+SIGN_ON_CODES = frozenset({responses.SIGN_ON_AGAIN, responses.MAC_ERROR})
+
+Value = Mapping[str, Any]
+
+
+def file_of(folder: Path, terminal_id: str) -> Path:
+    """Where that terminal's journal and rows lie."""
+    return folder / FOLDER / f"{terminal_id}.sqlite"
+
+
+def keys_of(folder: Path) -> FileKeys:
+    """The key store of a folder of terminals, made when it is not there yet."""
+    place = folder / "keys"
+    return FileKeys.open(place) if (place / "master.key").exists() else FileKeys.create(place)
+
+
+def now_us() -> int:
+    """The terminal's clock."""
+    return time.time_ns() // 1000
+
+
+class Pos:
+    """One terminal at work. Use `open`, then commands, then `close`."""
+
+    def __init__(self, keys: FileKeys, store: SqliteStore, reader: SqliteReader, settings: TerminalSettings, log: Log):
+        self.keys = keys
+        self.settings = settings
+        self.reader = reader
+        self._store = store
+        self._log = log
+        self._links = CountedLinks(keys)
+        party = Terminal(settings)
+        self._engine = Engine(party, store, keys, self._links, now_us, log, "terminal", TERMINAL_LOGS)
+        self._driver = Driver(self._engine, self._links, log)
+        self._station = Station(self._links, self._engine, self._driver.wake, log, UNIONPAY, HOST_LIMITS)
+        self._hosts = HostLinks(self._station)
+        self._running: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def open(cls, folder: Path, settings: TerminalSettings, log: Log) -> Self:
+        """The terminal of this file; Unreachable when another process uses it."""
+        path = file_of(folder, settings.terminal_id)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        store = SqliteStore(path, TERMINAL_TABLES)
+        pos = cls(keys_of(folder), store, SqliteReader(path), settings, log)
+        await pos._engine.take()
+        pos._running = asyncio.create_task(pos._driver.run(lambda: None, pos._station.sweep))
+        return pos
+
+    async def close(self) -> None:
+        """Stop; what is open stays open in its rows."""
+        await self._hosts.close()
+        self._driver.stop(patience_s=0.0)
+        if self._running is not None:
+            await asyncio.gather(self._running, return_exceptions=True)
+        await self.reader.close()
+        await self._store.close()
+
+    async def connect(self, address: Address) -> None:
+        """Have a link to the acquirer, and keep it; Unreachable when nobody listens there."""
+        self._hosts.want({ACQUIRER: address})
+        until = time.monotonic() + CONNECT_TIMEOUT_S
+        refused = asyncio.create_task(_refused(address))
+        while ACQUIRER not in self._links.hosts():
+            if refused.done() or time.monotonic() > until:
+                raise Unreachable(f"no acquirer answers at {address}: is `holdfast up` running, and --host right?")
+            await asyncio.sleep(LOOK_EVERY_S)
+        refused.cancel()
+
+    async def device(self) -> Device | None:
+        """The terminal as its rows say."""
+        row: Device | None = await self.reader.row(DEVICES, self.settings.terminal_id)
+        return row
+
+    async def tell(self, name: str, arguments: Mapping[str, Any], actor: str) -> Value:
+        """One command, and its outcome as soon as there is one."""
+        outcome: asyncio.Future[Value] = asyncio.get_running_loop().create_future()
+        caller = self._links.add_caller(lambda value: None if outcome.done() else outcome.set_result(value))
+        self._driver.offer(Command(caller, name, arguments, actor))
+        assert self._running is not None, "open() starts the driver"
+        patience_s = self.settings.patience_us / SECOND_US + ANSWER_MARGIN_S
+        try:
+            waited: set[asyncio.Future[Any]] = {outcome, self._running}
+            await asyncio.wait(waited, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._links.drop(caller)
+        if not outcome.done():
+            self._why_stopped()
+            raise HoldfastError(f"terminal {self.settings.terminal_id} gave no outcome in {patience_s:.0f} s")
+        return outcome.result()
+
+    def _why_stopped(self) -> None:
+        if self._running is not None and self._running.done() and not self._running.cancelled():
+            error = self._running.exception()
+            if error is not None:
+                raise error
+
+    async def ready(self, actor: str, patience_s: float) -> str | None:
+        """Signed on and nothing open; else the reason why not, after so many seconds at the most."""
+        until = time.monotonic() + patience_s
+        while True:
+            device = await self.device()
+            if device is None:
+                return "this terminal was never loaded"
+            if not device.signed_on and not device.in_flight:
+                signed = await self.tell("sign-on", {}, actor)
+                if signed["outcome"] != "approved":
+                    return f"sign-on: {signed.get('reason') or 'no answer'}"
+                continue
+            open_key = device.in_flight or device.reversal
+            if not open_key:
+                return None
+            if time.monotonic() >= until:
+                return f"still open: {open_key} ({'in flight' if device.in_flight else 'reversal not acknowledged'})"
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def ask(self, name: str, arguments: Mapping[str, Any], actor: str) -> Value:
+        """A business request; asked once more where only the sign-on was in the way."""
+        value = await self.tell(name, arguments, actor)
+        if value.get("response_code") not in SIGN_ON_CODES or name == "repeat":
+            return value
+        still_open = await self.ready(actor, self.settings.patience_us / SECOND_US)
+        sale = await self.reader.row(SALES, value["trace_key"])
+        if still_open is not None or sale is None or sale.outcome not in ("declined", "reversed"):
+            return value
+        return await self.tell(name, arguments, actor)
+
+    async def stay(self, actor: str) -> None:
+        """Keep syncing until cancelled: sign on when needed, deliver what is open."""
+        while True:
+            no = await self.ready(actor, MINUTE_US / SECOND_US)
+            if no is not None:
+                self._log(no)
+            await asyncio.sleep(1.0)
+
+
+async def _refused(address: Address) -> None:
+    """Ends at once when a connection is refused, and not before the patience is over otherwise."""
+    try:
+        if address.port:
+            _, writer = await asyncio.open_connection(address.host, address.port)
+        else:
+            _, writer = await asyncio.open_unix_connection(address.host)
+    except OSError:
+        return
+    writer.close()
+    await asyncio.sleep(CONNECT_TIMEOUT_S)
