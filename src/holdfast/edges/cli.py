@@ -27,6 +27,18 @@ COMMANDS = {
 }
 """Name -> where its function, or its Typer app of sub-commands, is."""
 
+TERMINAL_FLAGS = {"--json"}
+TERMINAL_OPTIONS = {
+    "--id",
+    "--data",
+    "--host",
+    "--operator",
+    "--supervisor",
+    "--lang",
+    "--patience",
+    "--repeat",
+}
+
 BAD_INPUT, UNREACHABLE, INTERRUPTED = 2, 4, 130
 
 
@@ -70,13 +82,30 @@ def main() -> None:
     if not __debug__:
         sys.exit("holdfast: refusing to run under python -O: its assertions guard money")
     try:
-        app()
+        app(in_any_order(sys.argv[1:]))
     except (BadInput, WireError) as error:
         fail(error, BAD_INPUT)
     except (Unreachable, HoldfastError) as error:
         fail(error, UNREACHABLE)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+
+
+def in_any_order(arguments: list[str]) -> list[str]:
+    """Options of `terminal` may stand behind its action too: they are brought to where the parser expects them."""
+    if arguments[:1] != ["terminal"]:
+        return arguments
+    before, after = ["terminal"], []
+    rest = iter(arguments[1:])
+    for argument in rest:
+        name, equals, _ = argument.partition("=")
+        if name in TERMINAL_FLAGS or (name in TERMINAL_OPTIONS and equals):
+            before.append(argument)
+        elif name in TERMINAL_OPTIONS:
+            before += [argument, *([value] if (value := next(rest, None)) is not None else [])]
+        else:
+            after.append(argument)
+    return before + after
 
 
 def fail(error: Exception, code: int) -> None:
