@@ -1,0 +1,285 @@
+"""`holdfast register …`: what is recorded, proofs that anybody can check, and the audit."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Coroutine
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import typer
+
+from holdfast.clock import date_of_mmdd
+from holdfast.edges import register_output as show_as
+from holdfast.edges.open_reader import Installation, installation, open_reader
+from holdfast.edges.output import print_json
+from holdfast.edges.places import DataOption, DbOption, JsonOption, KeysOption
+from holdfast.errors import BadInput, RegisterBroken, StoreError, Unreachable
+from holdfast.ids import parse_trace_key, without_repeat
+from holdfast.money import parse_amount
+from holdfast.reading import proofs
+from holdfast.reading.audit import Audited, verify
+from holdfast.reading.rebuild import ISSUER_BOOK, REGISTER
+from holdfast.reading.timeline import detail, entry_of
+from holdfast.reading.views import Filters, Register
+from holdfast.register import checkpoint as notes
+from holdfast.register.proof import PROOF_CHARS_MAX, Verdict, check
+from holdfast.runtime.config import ISSUER
+from holdfast.store.interface import Checkpoint, Reader
+
+T = TypeVar("T")
+
+NO = 1
+SHOWN_MAX = 50
+"""So many rows are shown to a person who gave no --limit; programs get all."""
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="What is recorded, and its proofs.")
+
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="An entry (A-000123), an RRN or a trace key.")]
+LogOption = Annotated[str, typer.Option("--log", help="Which log, where there are several.")]
+
+
+@app.command("list")
+def list_rows(
+    data: DataOption = None,
+    db: DbOption = "",
+    keys: KeysOption = None,
+    entries: Annotated[bool, typer.Option("--entries", help="The facts, one by one, instead of requests.")] = False,
+    day: Annotated[str, typer.Option("--date", help="Of that day: 2026-11-22, or MMDD as on the slip.")] = "",
+    terminal: Annotated[str | None, typer.Option(help="Of that terminal.")] = None,
+    merchant: Annotated[str | None, typer.Option(help="Of that merchant.")] = None,
+    card_last4: Annotated[str | None, typer.Option("--card-last4", help="Of cards that end so.")] = None,
+    amount: Annotated[str, typer.Option(help="Of that amount, like 460.50.")] = "",
+    kind: Annotated[str | None, typer.Option(help="Of that kind: pre-authorization, completion, void, …")] = None,
+    rrn: Annotated[str | None, typer.Option(help="With that reference number.")] = None,
+    trace_key: Annotated[str, typer.Option("--trace-key", help="With that trace key.")] = "",
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """List requests in their present state, newest first; with --entries the facts behind them."""
+    filters = Filters(
+        parse_day(day) if day else None,
+        terminal,
+        merchant,
+        parse_last4(card_last4) if card_last4 is not None else None,
+        parse_amount(amount) if amount else None,
+        kind,
+        rrn,
+        normal_key(trace_key) if trace_key else None,
+    )
+    run(print_list(installation(data, db, keys), filters, entries, limit, json))
+
+
+async def print_list(at: Installation, filters: Filters, entries: bool, limit: int | None, json: bool) -> None:
+    """JSON row by row as they come; a table once it is whole."""
+    async with open_reader(at.dsns) as reader:
+        register = Register(reader)
+        wanted = limit if json or limit else SHOWN_MAX + 1
+        rows = register.entries(filters, wanted) if entries else register.rows(filters, wanted)
+        if json:
+            async for row in rows:
+                print_json(row._asdict())
+            return
+        shown = [row async for row in rows]
+    cut = limit is None and len(shown) > SHOWN_MAX
+    show_as.print_rows(shown[:SHOWN_MAX] if cut else shown, entries)
+    if cut:
+        sys.stdout.write(f"These are the newest {SHOWN_MAX}: --limit shows more, filters show others.\n")
+
+
+@app.command("show")
+def show(
+    named: IdArgument,
+    data: DataOption = None,
+    db: DbOption = "",
+    keys: KeysOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show one entry or request: what it says, what else happened to it and its hold, near misses of a 25."""
+
+    async def shown(at: Installation) -> None:
+        async with open_reader(at.dsns) as reader:
+            found = await detail(reader, Register(reader), named)
+        if found is None:
+            answer_no(f"{named} is not in the register")
+        if json:
+            print_json(show_as.detail_json(found))
+        else:
+            show_as.print_detail(found)
+
+    run(shown(installation(data, db, keys)))
+
+
+@app.command("verify")
+def verify_all(data: DataOption = None, db: DbOption = "", keys: KeysOption = None, json: JsonOption = False) -> None:
+    """Check every entry, tree, checkpoint and row against each other: the register, and the issuer's book."""
+    audited = run(verified(installation(data, db, keys)))
+    if json:
+        print_json(show_as.audit_json(audited))
+    else:
+        show_as.print_audit(audited)
+    if not all(each.ok for each in audited):
+        raise typer.Exit(NO)
+
+
+async def verified(at: Installation) -> list[Audited]:
+    """The audits of all parties that can be read; Unreachable when the register itself cannot."""
+    public_key = at.public_key()
+    async with open_reader(at.dsns) as reader:
+        audited = [await verify(reader, REGISTER, public_key)]
+    try:
+        async with open_reader(at.dsns, ISSUER) as reader:
+            audited.append(await verify(reader, ISSUER_BOOK, public_key))
+    except (Unreachable, StoreError) as error:
+        sys.stderr.write(f"holdfast: the issuer's book was left out: {error}\n")
+    return audited
+
+
+@app.command("checkpoint")
+def checkpoint(
+    data: DataOption = None, db: DbOption = "", keys: KeysOption = None, log: LogOption = "", json: JsonOption = False
+) -> None:
+    """Print the newest signed checkpoint: kept elsewhere, it makes any later change of the register visible."""
+
+    async def newest(at: Installation) -> list[Checkpoint]:
+        async with open_reader(at.dsns) as reader:
+            return [each for each in await proofs.newest_checkpoints(reader) if log in ("", each.log)]
+
+    found = run(newest(installation(data, db, keys)))
+    if not found:
+        answer_no("no checkpoint has been signed yet")
+    for each in found:
+        if json:
+            print_json(show_as.checkpoint_json(each))
+        else:
+            sys.stdout.write(each.signed)
+
+
+@app.command("proof")
+def proof(named: IdArgument, data: DataOption = None, db: DbOption = "", keys: KeysOption = None) -> None:
+    """Print the proof file of an entry, as soon as a signed checkpoint covers it."""
+
+    async def proven(at: Installation) -> str | None:
+        async with open_reader(at.dsns) as reader:
+            place = await entry_of(reader, named)
+            return await proofs.prove_entry(reader, *place, at.public_key()) if place else None
+
+    text = run(proven(installation(data, db, keys)))
+    if text is None:
+        answer_no(f"{named} is not in the register")
+    sys.stdout.write(text)
+
+
+@app.command("check-proof")
+def check_proof(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A proof of either kind; - is stdin.")],
+    key: Annotated[str, typer.Option(metavar="HEX", help="The public key that must have signed it.")] = "",
+    json: JsonOption = False,
+) -> None:
+    """Check a proof file; needs no installation and no database."""
+    try:
+        pinned = bytes.fromhex(key)
+    except ValueError:
+        raise BadInput(f"--key {key!r} is not hex") from None
+    if key and len(pinned) != notes.ROOT_BYTES:
+        raise BadInput(f"--key has {len(pinned)} bytes, a public key has {notes.ROOT_BYTES}")
+    try:
+        verdict = check(read_text(file), pinned or None)
+    except RegisterBroken as broken:
+        verdict = Verdict(False, str(broken), False)
+    if json:
+        print_json(verdict._asdict())
+    else:
+        sys.stdout.write(verdict.says + "\n")
+    if not verdict.ok:
+        raise typer.Exit(NO)
+
+
+@app.command("consistency")
+def consistency(
+    first: Annotated[str, typer.Argument(metavar="A", help="The earlier size, or a file with its checkpoint.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="The later size, or a file with its checkpoint.")],
+    data: DataOption = None,
+    db: DbOption = "",
+    keys: KeysOption = None,
+    log: LogOption = "",
+) -> None:
+    """Print the proof that the register at checkpoint B extends the one at checkpoint A."""
+
+    async def proven(at: Installation) -> str:
+        async with open_reader(at.dsns) as reader:
+            signed = [await signed_checkpoint(reader, text, log) for text in (first, second)]
+            return await proofs.prove_consistency(reader, signed[0], signed[1], at.public_key())
+
+    sys.stdout.write(run(proven(installation(data, db, keys))))
+
+
+async def signed_checkpoint(reader: Reader, text: str, log: str) -> str:
+    """The checkpoint of a size in digits, out of the register, or the one in a file."""
+    if not text.isdecimal():
+        return read_text(text)
+    names = [head.log for head in await reader.logs() if log in ("", head.log)]
+    if len(names) != 1:
+        raise BadInput(f"say which log with --log: there are {', '.join(names) or 'none'}")
+    found = await reader.checkpoint_of(names[0], int(text))
+    if found is None:
+        answer_no(f"no checkpoint of log {names[0]} was signed at {text} entries: `register checkpoint` has the newest")
+    return found.signed
+
+
+# --- what the commands share --------------------------------------------------------------------------------------
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Do it; a register that does not hold is a "no" and one line."""
+    try:
+        return asyncio.run(work)
+    except RegisterBroken as broken:
+        answer_no(f"{broken}: see `holdfast register verify`")
+
+
+def answer_no(says: str) -> NoReturn:
+    """One line, exit code 1."""
+    sys.stderr.write(f"holdfast: {says}\n")
+    raise typer.Exit(NO)
+
+
+def read_text(file: str) -> str:
+    """A small text file exactly as it is, line ends included; RegisterBroken when it is not text."""
+    try:
+        if file == "-":
+            raw = sys.stdin.buffer.read(4 * PROOF_CHARS_MAX)
+        else:
+            with Path(file).open("rb") as opened:
+                raw = opened.read(4 * PROOF_CHARS_MAX)
+    except OSError as error:
+        raise BadInput(f"{file} cannot be read: {error.strerror}") from error
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise RegisterBroken(f"{file} is not UTF-8 text: it proves nothing") from None
+
+
+def parse_day(text: str) -> date:
+    """`2026-11-22`, or `1122` as a slip says it; anything else is BadInput."""
+    found = date_of_mmdd(text, time.time_ns() // 1000)
+    if found is not None:
+        return found
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise BadInput(f"date {text!r} is not a day, like 2026-11-22 or 1122") from None
+
+
+def parse_last4(text: str) -> str:
+    """Four digits, or BadInput."""
+    if not (len(text) == 4 and text.isascii() and text.isdecimal()):
+        raise BadInput(f"--card-last4 {text!r} is not the last four digits of a card")
+    return text
+
+
+def normal_key(text: str) -> str:
+    """A trace key, that of a repeat as the one of its request; BadInput for anything else."""
+    key = parse_trace_key(text)
+    return str(key._replace(mti=without_repeat(key.mti)))
