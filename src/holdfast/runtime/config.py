@@ -15,7 +15,7 @@ import orjson
 
 from holdfast.errors import BadInput, Unreachable
 from holdfast.runtime.datafolder import DataFolder, kept_secret
-from holdfast.runtime.roles import PARTIES, RoleDsns, with_login
+from holdfast.runtime.roles import DATABASE, PARTIES, RoleDsns, with_login
 
 ACQUIRER, ISSUER = PARTIES
 
@@ -163,14 +163,12 @@ def notice_of(folder: DataFolder) -> Notice:
 
 
 def _runs(pid: int) -> bool:
-    """Whether that process lives. A number that another process has by now is found out at the door."""
+    """Whether that process lives; a zombie does not. That another one has its number is found out at the door."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0]
+    except OSError:
         return False
-    except PermissionError:
-        return True
-    return True
+    return state != "Z"
 
 
 def without_login(dsn: str) -> str:
@@ -184,7 +182,8 @@ def role_dsns(database: str, keys: Path) -> RoleDsns:
     path = keys / "database-roles.json"
     try:
         passwords = json.loads(path.read_text(encoding="utf-8"))
-        name = database.partition("?")[0].rpartition("/")[2]
+        named = urlsplit(database).path.strip("/")
+        name = DATABASE if named in ("", "postgres") else named
         roles = ("holdfast_acquirer", "holdfast_issuer", "holdfast_reader_acquirer", "holdfast_reader_issuer")
         return RoleDsns(*(with_login(database, role, passwords[role], name) for role in roles))
     except OSError as error:

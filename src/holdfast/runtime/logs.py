@@ -26,6 +26,7 @@ def open_log(path: Path, name: str) -> Log:
         processors=[
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
             without_long_numbers,
+            in_order,
             structlog.processors.JSONRenderer(serializer=lambda line, **_: orjson.dumps(line, default=str).decode()),
         ],
         wrapper_class=structlog.BoundLogger,
@@ -43,3 +44,9 @@ def without_long_numbers(_logger: object, _method: str, line: MutableMapping[str
         if isinstance(value, str) and name != "at":
             line[name] = _LONG_NUMBER.sub("[number]", value)
     return line
+
+
+def in_order(_logger: object, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """When, who and what first: a person reads these lines too."""
+    first = {name: line.pop(name) for name in ("at", "process", "event")}
+    return {**first, **line}

@@ -52,6 +52,9 @@ TAKE_INTERVAL_S = 0.5
 WATCH_INTERVAL_S = 0.5
 """How often an issuer that waits asks for its log, and a worker looks where its issuers are."""
 
+LINKS_PATIENCE_S = 2.0
+LINKS_POLL_S = 0.01
+
 EXIT_BUG, EXIT_REFUSED, EXIT_FENCED = 1, 4, 5
 
 _LEASE_HOLDER = "SELECT holder FROM logs WHERE log = $1"
@@ -127,6 +130,7 @@ async def run_acquirer(config: NodeConfig, log: Log) -> None:
     hosts = HostLinks(Station(node.links, node.engine, node.driver.wake, log, ASCII_1987, HOST_LIMITS))
     watching = asyncio.create_task(watch_issuers(node, reader, hosts))
     try:
+        await wait_for_links(hosts)
         await node.serve(socket.socket(fileno=config.listen))
     finally:
         watching.cancel()
@@ -146,6 +150,15 @@ async def watch_issuers(node: Node, reader: PostgresReader, hosts: HostLinks) ->
         addresses = {row.issuer_id: address_of(row.address, node.config) for row in rows}
         hosts.want({issuer_id: address for issuer_id, address in addresses.items() if address is not None})
         await asyncio.sleep(WATCH_INTERVAL_S)
+
+
+async def wait_for_links(hosts: HostLinks) -> None:
+    """Let the links come up before terminals are served, or give up soon: an issuer that is down is answered 91."""
+    until_s = asyncio.get_running_loop().time() + LINKS_PATIENCE_S
+    while hosts.missing is None or hosts.missing:
+        if asyncio.get_running_loop().time() > until_s:
+            return
+        await asyncio.sleep(LINKS_POLL_S)
 
 
 def address_of(text: str, config: NodeConfig) -> Address | None:

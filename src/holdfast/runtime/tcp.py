@@ -235,9 +235,11 @@ class HostLinks:
         self._station = station
         self._log = station.log
         self._keepers: dict[str, tuple[Address, asyncio.Task[None]]] = {}
+        self._wanted: frozenset[str] | None = None
 
     def want(self, addresses: Mapping[str, Address]) -> None:
         """Be linked to these hosts and to no others."""
+        self._wanted = frozenset(addresses)
         for host, (address, keeper) in list(self._keepers.items()):
             if addresses.get(host) != address:
                 keeper.cancel()
@@ -245,6 +247,11 @@ class HostLinks:
         for host, address in addresses.items():
             if host not in self._keepers:
                 self._keepers[host] = (address, asyncio.create_task(self._keep(host, address)))
+
+    @property
+    def missing(self) -> frozenset[str] | None:
+        """The hosts to which there should be a link and is none; None before anybody said which."""
+        return self._wanted and self._wanted - self._station.links.hosts()
 
     async def close(self) -> None:
         """Let all of them go."""
