@@ -80,7 +80,7 @@ async def _prepare(folder: DataFolder, server: str) -> Ground:
 async def _measure(
     ground: Ground, seconds: float, rounds: int, connections: int, tell: Callable[[str], None]
 ) -> list[Row]:
-    naive_dsn = config.with_database(ground.server, NAIVE_DATABASE)
+    naive_dsn = ground.server.replace("/postgres?", f"/{NAIVE_DATABASE}?")
     await asyncio.to_thread(naive.prepare, naive_dsn)
     kept: dict[str, list[dict[str, float]]] = {"acquirer": [], "three-party": []}
     baselines: list[float] = []
