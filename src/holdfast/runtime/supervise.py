@@ -38,7 +38,7 @@ from holdfast.store.migrate import migrate
 from holdfast.store.postgres_link import CONNECT_TIMEOUT_S
 from holdfast.store.postgres_reader import PostgresReader
 
-RESTART_S_MIN, RESTART_S_MAX = 0.1, 5.0
+RESTART_S_MIN, RESTART_S_MAX = 0.1, 2.0
 HEALTHY_S = 30.0
 """Who has lived so long is started again at once."""
 

@@ -11,13 +11,13 @@ Links to hosts are read always: what they say ends work.
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Mapping
-from typing import NamedTuple, cast
+from collections.abc import Callable, Mapping, Sized
+from typing import NamedTuple, Protocol, cast
 
 from holdfast.errors import WireError
-from holdfast.parties.step import LinkId, Received
+from holdfast.parties.step import Event, LinkId, Received
 from holdfast.runtime.config import Address
-from holdfast.runtime.engine import Engine, Log
+from holdfast.runtime.engine import Log
 from holdfast.runtime.links import Links
 from holdfast.wire.codec import decode
 from holdfast.wire.dialect import Dialect
@@ -40,18 +40,29 @@ class Limits(NamedTuple):
 HOST_LIMITS = Limits(rest_s=0.0)
 """Between hosts a night without a message is no reason to hang up; TCP itself finds out whether the peer lives."""
 
-RECONNECT_S_MIN, RECONNECT_S_MAX = 0.1, 5.0
+RECONNECT_S_MIN, RECONNECT_S_MAX = 0.1, 2.0
 CONNECT_TIMEOUT_S = 5.0
 
 _KEEP_ALIVE = ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3))
 """A peer that vanished without a word is found out within a minute."""
 
 
+class Queue(Protocol):
+    """Where messages wait to be decided on: the engine."""
+
+    @property
+    def waiting(self) -> Sized:
+        """What waits."""
+
+    def offer(self, event: Event) -> None:
+        """One more."""
+
+
 class Station:
-    """What the links of one kind have in common: the registry, the engine, the limits, and the brake."""
+    """What the links of one kind have in common: the registry, the queue, the limits, and the brake."""
 
     def __init__(
-        self, links: Links, engine: Engine, wake: Callable[[], None], log: Log, dialect: Dialect, limits: Limits
+        self, links: Links, queue: Queue, wake: Callable[[], None], log: Log, dialect: Dialect, limits: Limits
     ) -> None:
         self.links = links
         self.log = log
@@ -59,7 +70,7 @@ class Station:
         self.limits = limits
         self.open: set[WireLink] = set()
         self.braked = False
-        self._engine = engine
+        self._queue = queue
         self._wake = wake
         self._closing = False
 
@@ -69,15 +80,15 @@ class Station:
 
     def heard(self, received: Received) -> None:
         """One message; braking begins when too many wait."""
-        self._engine.offer(received)
+        self._queue.offer(received)
         self._wake()
-        if not self.braked and len(self._engine.waiting) >= self.limits.waiting_high:
-            self.log("too much waits: not reading from links", waiting=len(self._engine.waiting))
+        if not self.braked and len(self._queue.waiting) >= self.limits.waiting_high:
+            self.log("too much waits: not reading from links", waiting=len(self._queue.waiting))
             self._brake()
 
     def relax(self) -> None:
         """Read again once the engine has caught up. After each batch."""
-        if self.braked and not self._closing and len(self._engine.waiting) <= self.limits.waiting_low:
+        if self.braked and not self._closing and len(self._queue.waiting) <= self.limits.waiting_low:
             self.braked = False
             for link in self.open:
                 link.read_on()
