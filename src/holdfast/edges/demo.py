@@ -20,6 +20,7 @@ from rich.console import Console
 from holdfast.clock import SECOND_US, mmdd
 from holdfast.domain.records import SALES
 from holdfast.edges import sample
+from holdfast.edges.output import person
 from holdfast.edges.slip import slip
 from holdfast.edges.terminal import load_sample
 from holdfast.errors import HoldfastError, Unreachable
@@ -42,7 +43,7 @@ def demo(
     leave: Annotated[bool, typer.Option("--exit", help="End after the story instead of staying up.")] = False,
 ) -> None:
     """Start everything on embedded defaults with sample data, tell a story on it, then stay up."""
-    console = Console(highlight=False)
+    console = person()
     folder = data.absolute()
     console.print(f"[bold]Holdfast demo[/bold] · everything lies in {folder}\n")
     with installation(folder) as ready:
@@ -180,7 +181,7 @@ class Story:
         relay.to_client = Fate.LOSE
         relay.asked.clear()
         options = ["--id", CAR_RENTAL, "--data", str(self.folder / "terminals"), "--host", f"127.0.0.1:{port}"]
-        action = ["--patience", "20", "pre-auth", "--amount", "800.00", "--card", "dave"]
+        action = ["--patience", str(PATIENCE_S), "pre-auth", "--amount", "800.00", "--card", "dave"]
         quiet = asyncio.subprocess.DEVNULL
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "holdfast", "terminal", *options, *action, stdout=quiet, stderr=quiet

@@ -15,6 +15,15 @@ def print_json(value: Mapping[str, Any]) -> None:
     sys.stdout.flush()
 
 
+PIPE_COLUMNS = 100
+"""How wide a table is when nobody's screen says."""
+
+
+def person() -> Console:
+    """Where text for people goes: as wide as their screen, or a hundred columns where there is none."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_COLUMNS)
+
+
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A table for a person; an empty one says so."""
     table = Table(title=title, title_justify="left", header_style="bold")
@@ -22,7 +31,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
-    console = Console()
+    console = person()
     if table.row_count:
         console.print(table)
     else:

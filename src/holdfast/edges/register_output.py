@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from holdfast.clock import rfc3339
+from holdfast.edges.output import person
 from holdfast.money import format_amount
 from holdfast.reading.audit import Audited
 from holdfast.reading.timeline import Detail
@@ -17,17 +17,20 @@ from holdfast.register.checkpoint import parse
 from holdfast.store.interface import Checkpoint
 
 COLOURS = {"approved": "green", "declined": "red", "unknown": "yellow", "reversed": "magenta", "expired": "blue"}
+SHORT_KINDS = {"pre-authorization": "pre-auth"}
+"""So that a line fits into eighty columns."""
+
 RIGHT = frozenset({"amount", "entries"})
 
 
 def print_rows(rows: Sequence[RegisterRow | EntryRow], entries: bool) -> None:
     """Requests, or facts."""
     if not rows:
-        Console().print("nothing is registered that fits")
+        person().print("nothing is registered that fits")
     elif entries:
         _print_entries([row for row in rows if isinstance(row, EntryRow)])
     else:
-        columns = ("entry", "date", "time", "kind", "outcome", "amount", "card", "terminal", "code", "original")
+        columns = ("entry", "when", "kind", "outcome", "amount", "card", "terminal", "code")
         _print(columns, (_request_cells(row) for row in rows if isinstance(row, RegisterRow)))
 
 
@@ -35,15 +38,13 @@ def _request_cells(row: RegisterRow) -> list[str | Text]:
     outcome = Text(f"{row.outcome} {row.response_code or ''}".rstrip(), style=COLOURS.get(row.outcome, ""))
     return [
         row.entry,
-        row.date[5:],
-        row.time,
-        row.kind,
+        f"{row.date[5:]} {row.time[:5]}",
+        SHORT_KINDS.get(row.kind, row.kind),
         outcome,
         format_amount(row.amount),
         f"…{row.card[-4:]}" if row.card else "",
         row.terminal_id,
         row.authorization_code or "",
-        row.original or "",
     ]
 
 
@@ -83,7 +84,7 @@ def detail_json(detail: Detail) -> dict[str, Any]:
 
 def print_detail(detail: Detail) -> None:
     """The entry's own fields, the near misses, and the timeline."""
-    console = Console(highlight=False)
+    console = person()
     facts = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, value in (*_headline(detail), *sorted(detail.entry.facts.items())):
         if name not in ("log", "number", "candidates", "at", "kind"):
@@ -127,7 +128,7 @@ def audit_json(audited: Iterable[Audited]) -> dict[str, Any]:
 def print_audit(audited: Iterable[Audited]) -> None:
     """The logs, and every problem on a line."""
     said = audit_json(audited)
-    console = Console(highlight=False)
+    console = person()
     _print(("log", "entries", "root"), ([log["log"], str(log["size"]), log["root"]] for log in said["logs"]))
     for problem in said["problems"]:
         console.print(Text(problem, style="red"), soft_wrap=True)
@@ -155,4 +156,4 @@ def _print(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None
         table.add_column(column, overflow="fold", justify="right" if column in RIGHT else "left")
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
-    Console(highlight=False).print(table)
+    person().print(table)
