@@ -21,7 +21,7 @@ import orjson
 
 from holdfast.bench import naive
 from holdfast.bench.installation import AVAILABLE_MINOR, CARDS, ISSUER_ID, ZONE_MAC, ZONE_PIN, acquirer_rows, card_number
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, Unreachable
 from holdfast.keys.file import FileKeys
 from holdfast.runtime import config, supervise
 from holdfast.runtime.config import ACQUIRER, HERE, ISSUER, Address, NodeConfig
@@ -194,9 +194,15 @@ def issuer_rows() -> dict[str, Any]:
 
 async def _told(door: Path, command: str, arguments: dict[str, Any]) -> None:
     """Give a command once the door is open."""
-    until = asyncio.get_running_loop().time() + READY_S
-    while not door.exists() and asyncio.get_running_loop().time() < until:
-        await asyncio.sleep(0.05)
-    value = await call(door, command, arguments, actor="bench", timeout_s=READY_S)
+    loop = asyncio.get_running_loop()
+    until = loop.time() + READY_S
+    while True:
+        try:
+            value = await call(door, command, arguments, actor="bench", timeout_s=READY_S)
+            break
+        except Unreachable:
+            if loop.time() > until:
+                raise
+            await asyncio.sleep(0.05)
     if not value.get("ok"):
         raise HoldfastError(f"{command} was refused: {value.get('reason')}")
