@@ -1,0 +1,364 @@
+"""A machine that runs the real engine on a store in memory, and may stop, crash and start again at any point.
+
+The engine's coroutines are driven by hand: wherever the store would let others run, the rest of the work is queued for
+a little later, and that is where a machine crashes or is stopped for a while. What a crash leaves behind is the
+database; links, callers and events that waited are gone.
+"""
+
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from functools import partial
+from random import Random
+from types import coroutine
+from typing import Any, Literal, NamedTuple, Protocol
+
+from holdfast.domain.tables import DUE
+from holdfast.errors import Fenced, StoreError, WireError
+from holdfast.keys.interface import Keys
+from holdfast.parties.step import Party, Received
+from holdfast.runtime.engine import Engine
+from holdfast.runtime.links import Links
+from holdfast.sim.faults import CRASH_AFTER, CRASH_BEFORE, STALL, UNKNOWN, Faults
+from holdfast.sim.network import End, Network
+from holdfast.sim.scheduler import Scheduler
+from holdfast.store.memory import MemoryDatabase, MemoryStore, crash
+from holdfast.wire.codec import decode
+from holdfast.wire.dialect import UNIONPAY, Dialect
+from holdfast.wire.message import Message, swapped_tpdu
+
+PAUSE_US = {"lock": (2_000, 20_000), "commit": (300, 4_000), "committed": (10, 300)}
+"""How long a store takes at its points, in microseconds; a point that is not named takes USUAL_PAUSE_US."""
+USUAL_PAUSE_US = (20, 400)
+WAKE_US = (20, 1_500)
+POLL_US = 250_000
+"""Due rows that somebody else holds are looked at again so much later."""
+KEEP_US = 2_000_000
+STALL_S = (0.5, 15.0)
+RETRY_US = 500_000
+REDIAL_S = (0.2, 5.0)
+LOST_COMMIT_SHARE = 0.5
+
+EVERY_POINT = frozenset({"begin", "fetch", "find", "claim", "write", "lock", "commit", "committed"})
+COMMITS = frozenset({"lock", "commit", "committed"})
+"""Where a machine pauses whose database is its own: nobody could come between the other points."""
+
+
+class Stage(NamedTuple):
+    """What all machines of one world share."""
+
+    scheduler: Scheduler
+    faults: Faults
+    network: Network
+    pauses: Random
+    complain: Callable[[str], None]
+
+
+class Site:
+    """One database and the machines that work on it."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self.database = MemoryDatabase(scheduler.now_s)
+        self.machines: list[Machine] = []
+
+    def next_due_us(self) -> int | None:
+        """When the next due row's time comes."""
+        due = self.database.table(DUE).due
+        return due[0][0] if due else None
+
+    def changed(self) -> None:
+        """Somebody committed: whoever polls for due rows sees it."""
+        for machine in self.machines:
+            machine.mind_due()
+
+
+class Role(NamedTuple):
+    """What a machine is: its party, engine, logs, and how long it is down after a crash."""
+
+    party: Party
+    engine: type[Engine]
+    logs: Sequence[str]
+    down_s: tuple[float, float]
+    points: frozenset[str] = COMMITS
+
+
+def nothing_overheard(message: Message) -> None:
+    """Nobody listens in."""
+
+
+@coroutine
+def _hand_over(point: str) -> Generator[str, None, None]:
+    yield point
+
+
+class Machine:
+    """One engine, when it runs. `on_ready` and `on_crash` tell whoever stands before it."""
+
+    def __init__(self, stage: Stage, site: Site, name: str, role: Role, keys: Keys) -> None:
+        self.name = name
+        self.site = site
+        self.ready = False
+        self.links = Links(keys)
+        self.on_ready: list[Callable[[], None]] = []
+        self.on_crash: list[Callable[[], None]] = []
+        self.overheard: Callable[[Message], None] = nothing_overheard
+        self._stage = stage
+        self._role = role
+        self._keys = keys
+        self._life = 0
+        self._task: Coroutine[Any, Any, Any] | None = None
+        self._stopped = False
+        self._woken = False
+        self._alarm_us: int | None = None
+        self._ends: list[End] = []
+        self._store = MemoryStore(site.database)
+        self.engine = self._new_engine()
+        site.machines.append(self)
+
+    # --- life and death -------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Power comes on: a new engine on the database as it was left."""
+        self._life += 1
+        self._store = MemoryStore(self.site.database, self._pause, self._fail_commit)
+        self.links = Links(self._keys)
+        self.engine = self._new_engine()
+        self._task = self._boot()
+        self._go_on(self._life)
+
+    def crash(self) -> None:
+        """Everything that was not committed is gone; it starts again after a while."""
+        scheduler, faults = self._stage.scheduler, self._stage.faults
+        scheduler.note(f"crash {self.name}")
+        was_ready, self.ready, self._stopped, self._woken = self.ready, False, False, False
+        self._life += 1
+        crash(self._store)
+        if self._task is not None:
+            self._task.close()
+            self._task = None
+        ends, self._ends = self._ends, []
+        for end in ends:
+            end.open = False
+            self._stage.network.abandon(end.other, faults.dice.random() < 0.2)
+        if was_ready:
+            for tell in self.on_crash:
+                tell()
+        scheduler.after(faults.between(*self._role.down_s), self.start)
+
+    def stop(self, duration_us: int) -> None:
+        """Stopped in the middle of what it does, and goes on later as if nothing had been."""
+        self._stopped = True
+        self._stage.scheduler.after(duration_us, partial(self._resume, self._life))
+
+    def _resume(self, life: int) -> None:
+        if life == self._life:
+            self._stopped = False
+            self.wake()
+
+    def _new_engine(self) -> Engine:
+        scheduler = self._stage.scheduler
+        role = self._role
+        return role.engine(
+            role.party, self._store, self._keys, self.links, lambda: scheduler.now_us, self._say, self.name, role.logs
+        )
+
+    def _say(self, event: str, **facts: object) -> None:
+        self._stage.scheduler.note(f"{self.name} says {event}")
+
+    async def _boot(self) -> None:
+        await self.engine.take()
+
+    # --- work -----------------------------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Something waits: a turn begins soon, unless one is under way."""
+        if self.ready and self._task is None and not self._woken and not self._stopped:
+            self._woken = True
+            delay_us = self._stage.pauses.randint(*WAKE_US)
+            self._stage.scheduler.after(delay_us, partial(self._turn, self._life))
+
+    def mind_due(self) -> None:
+        """Be awake when the next due row's time comes."""
+        due_us, now_us = self.site.next_due_us(), self._stage.scheduler.now_us
+        if due_us is None or not self.ready or (self._alarm_us is not None and now_us <= self._alarm_us <= due_us):
+            return
+        self._alarm_us = due_us if due_us > now_us else now_us + POLL_US
+        self._stage.scheduler.after(self._alarm_us - now_us, partial(self._alarm, self._alarm_us))
+
+    def keep(self) -> None:
+        """What the engine does between batches."""
+        if self.ready and not self._stopped:
+            try:
+                self.engine.keep().send(None)
+            except StopIteration:
+                return
+            except Fenced:
+                self.crash()
+
+    def _alarm(self, set_for_us: int) -> None:
+        if self._alarm_us == set_for_us:
+            self._alarm_us = None
+            if self._due_now():
+                self.wake()
+            else:
+                self.mind_due()
+
+    def _due_now(self) -> bool:
+        due_us = self.site.next_due_us()
+        return due_us is not None and due_us <= self._stage.scheduler.now_us
+
+    def _turn(self, life: int) -> None:
+        if life != self._life or self._task is not None:
+            return
+        self._woken = False
+        claim = self._due_now()
+        if (self.engine.waiting or claim) and not self._stopped:
+            self._task = self.engine.turn(claim)
+            self._go_on(life)
+
+    def _go_on(self, life: int) -> None:
+        """One step of what is under way, up to the next point at which the store lets others run."""
+        if life != self._life or self._task is None:
+            return
+        try:
+            point = self._task.send(None)
+        except StopIteration:
+            self._ended()
+        except Fenced:
+            self.crash()
+        except StoreError:
+            self._task = None
+            self._stage.scheduler.after(RETRY_US, self.wake)
+        except Exception as error:
+            self._stage.complain(f"{self.name}: the engine raised {type(error).__name__}: {error}")
+            self.crash()
+        else:
+            self._paused(point)
+
+    def _ended(self) -> None:
+        self._task = None
+        if not self.ready:
+            self.ready = True
+            for tell in self.on_ready:
+                tell()
+        head = self.engine.head
+        self._stage.scheduler.note(f"{self.name} at {head.log} {head.batch}", head.previous)
+        if self.engine.waiting:
+            self.wake()
+        self.site.changed()
+
+    def _paused(self, point: str) -> None:
+        faults = self._stage.faults
+        if point in CRASHES and self.ready and faults.strikes(CRASHES[point]):
+            faults.count(CRASHES[point])
+            self.crash()
+            return
+        delay_us = self._stage.pauses.randint(*PAUSE_US.get(point, USUAL_PAUSE_US))
+        if faults.strikes(STALL):
+            faults.count(STALL)
+            delay_us += faults.between(*STALL_S)
+        self._stage.scheduler.after(delay_us, partial(self._go_on, self._life))
+
+    async def _pause(self, point: str) -> None:
+        if point in self._role.points:
+            await _hand_over(point)
+
+    def _fail_commit(self) -> Literal["before", "after"] | None:
+        faults = self._stage.faults
+        if not faults.strikes(UNKNOWN):
+            return None
+        faults.count(UNKNOWN)
+        return "before" if faults.dice.random() < LOST_COMMIT_SHARE else "after"
+
+    # --- links ----------------------------------------------------------------------------------------------------
+
+    def attach(self, end: End, host: str, peer: str, lost: Callable[[], None]) -> None:
+        """This machine's end of a connection: `host` names whom it leads to, `peer` who speaks there."""
+        link = self.links.add(end, host)
+        self._ends.append(end)
+        end.received = partial(self._received, end, link, peer)
+        end.lost = partial(self._lost, end, link, lost)
+
+    def _received(self, end: End, link: int, peer: str, body: bytes) -> None:
+        try:
+            message = decode(end.dialect, body)
+        except WireError as error:
+            self._stage.complain(f"{end.name}: our own bytes cannot be read: {error}")
+            return
+        if end.dialect is UNIONPAY:
+            end.tpdu, end.header = swapped_tpdu(message.tpdu), message.header
+            self.overheard(message)
+        self.engine.offer(Received(link, peer, message))
+        self.wake()
+
+    def _lost(self, end: End, link: int, tell: Callable[[], None]) -> None:
+        if end in self._ends:
+            self._ends.remove(end)
+            self.links.drop(link)
+            tell()
+
+    def lines(self) -> list[End]:
+        """The ends of the connections that are up here."""
+        return self._ends
+
+
+CRASHES = {"commit": CRASH_BEFORE, "committed": CRASH_AFTER}
+"""Points at which a machine may crash."""
+
+
+class Caller(Protocol):
+    """Who keeps a line up."""
+
+    name: str
+    ready: bool
+    on_ready: list[Callable[[], None]]
+    on_crash: list[Callable[[], None]]
+
+    def attach(self, end: End, host: str, peer: str, lost: Callable[[], None]) -> None:
+        """The line is up: this is its end."""
+
+
+class Line:
+    """A connection that is kept up to one of several machines, calling again whenever it is lost.
+
+    `host` is how the caller names whom it reaches, `peer` how the callee names the caller ("" for a terminal).
+    """
+
+    def __init__(
+        self, stage: Stage, caller: Caller, callees: Sequence[Machine], dialect: Dialect, host: str, peer: str
+    ) -> None:
+        self._stage = stage
+        self._caller = caller
+        self._callees = callees
+        self._dialect = dialect
+        self._host = host
+        self._peer = peer
+        self._end: End | None = None
+        caller.on_ready.append(self.dial)
+        caller.on_crash.append(self._forget)
+
+    def dial(self) -> None:
+        """Call somebody who is up."""
+        if not self._caller.ready or self._end is not None:
+            return
+        up = [machine for machine in self._callees if machine.ready]
+        if not up:
+            self._again()
+            return
+        callee = self._stage.faults.dice.choice(up)
+        near, far = self._stage.network.connect(self._dialect, self._caller.name, callee.name)
+        self._end = near
+        self._caller.attach(near, self._host, self._host, self._lost)
+        callee.attach(far, "", self._peer, nothing_to_do)
+
+    def _lost(self) -> None:
+        self._end = None
+        self._again()
+
+    def _forget(self) -> None:
+        self._end = None
+
+    def _again(self) -> None:
+        self._stage.scheduler.after(self._stage.faults.between(*REDIAL_S), self.dial)
+
+
+def nothing_to_do() -> None:
+    """Who was called waits to be called again."""

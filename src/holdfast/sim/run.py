@@ -1,0 +1,107 @@
+"""Many worlds, one after the other or on all cores, and one report: the same seeds give the same report everywhere.
+
+Each seed is a world by itself, so it does not matter which core runs it. Stories are put together in the order of the
+seeds, whatever the order in which they end.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from hashlib import sha256
+from multiprocessing import get_context
+from time import monotonic
+from typing import Any, NamedTuple
+
+from holdfast.sim.faults import KINDS
+from holdfast.sim.plant import BUGS, HONEST
+from holdfast.sim.scheduler import Stuck
+from holdfast.sim.world import World
+
+MINUTES_MAX = 24 * 60
+"""A day of traffic; what is meant to take longer is more seeds."""
+
+
+class Story(NamedTuple):
+    """What came of one seed. `trace` is the hash over everything that happened."""
+
+    seed: int
+    complaints: tuple[str, ...]
+    requests: int
+    faults: dict[str, int]
+    simulated_s: float
+    trace: str
+
+
+class Report(NamedTuple):
+    """What came of many. `trace` is a hash over the traces of all worlds, in the order of their seeds."""
+
+    seeds: int
+    complaints: list[dict[str, Any]]
+    requests: int
+    faults_by_kind: dict[str, int]
+    seconds: float
+    simulated_seconds: float
+    trace: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The object that `simulate --json` prints."""
+        rounded = {"seconds": round(self.seconds, 3), "simulated_seconds": round(self.simulated_seconds)}
+        return self._asdict() | rounded
+
+
+def tell(seed: int, minutes: int, bug: str | None = None) -> Story:
+    """Run one world."""
+    world = World(seed, minutes, BUGS[bug].cast if bug else HONEST)
+    try:
+        counts = world.run()
+    except Stuck as stuck:
+        world.complain(f"I5: {stuck}")
+        counts = world.counts()
+    except Exception as error:
+        # A long sweep goes on: this seed says what happened, and its replay shows where.
+        world.complain(f"the world broke: {type(error).__name__}: {error}")
+        counts = world.counts()
+    return Story(seed, tuple(world.complaints), *counts)
+
+
+def simulate(
+    seeds: Sequence[int],
+    minutes: int,
+    bug: str | None = None,
+    cores: int | None = None,
+    told: Callable[[Story], None] = lambda story: None,
+) -> Report:
+    """Run all these worlds; `told` hears each story in the order of the seeds."""
+    began_s = monotonic()
+    cores = min(cores or os.cpu_count() or 1, len(seeds))
+    one = partial(tell, minutes=minutes, bug=bug)
+    if cores <= 1:
+        return _report(map(one, seeds), minutes, bug, told, began_s)
+    # Forked children know all modules already; a world uses no thread, socket or file that could be forked with it.
+    with get_context("fork").Pool(cores) as pool:
+        return _report(pool.imap(one, seeds), minutes, bug, told, began_s)
+
+
+def _report(
+    stories: Iterable[Story], minutes: int, bug: str | None, told: Callable[[Story], None], began_s: float
+) -> Report:
+    faults = dict.fromkeys(KINDS, 0)
+    complaints: list[dict[str, Any]] = []
+    count, requests, simulated_s, trace = 0, 0, 0.0, sha256()
+    for story in stories:
+        told(story)
+        count += 1
+        requests += story.requests
+        simulated_s += story.simulated_s
+        trace.update(story.trace.encode())
+        for kind, times in story.faults.items():
+            faults[kind] += times
+        replay = replay_command(story.seed, minutes, bug)
+        complaints += [{"seed": story.seed, "what": what, "replay": replay} for what in story.complaints]
+    return Report(count, complaints, requests, faults, monotonic() - began_s, simulated_s, trace.hexdigest())
+
+
+def replay_command(seed: int, minutes: int, bug: str | None) -> str:
+    """What to type to see the same world again."""
+    planted = f" --plant {bug}" if bug else ""
+    return f"holdfast simulate --seeds {seed}..{seed} --minutes {minutes}{planted}"

@@ -1,0 +1,126 @@
+"""What stands before a cashier: one of our terminals on its machine, or a standard one."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from holdfast.domain.records import DEVICES, SALES, Device, Sale
+from holdfast.parties.step import Command
+from holdfast.sim.machine import Machine, Stage
+from holdfast.sim.plan import merchant_names, terminal_master_key
+from holdfast.sim.standard import StandardTerminal, refusal
+from holdfast.sim.workload import Tell
+
+OPERATOR = "01"
+SYNC_S = (5.0, 12.0)
+
+Receipt = Callable[[str, Mapping[str, Any]], None]
+"""Told the terminal's name and what a cashier reads on a receipt, at the moment it is printed."""
+
+
+class OurTill:
+    """A terminal of ours: commands go to its engine, and what is owed is synced while it is idle."""
+
+    def __init__(self, stage: Stage, machine: Machine, merchant_id: str, printed: Receipt) -> None:
+        self.name = machine.name
+        self.machine = machine
+        self.database = machine.site.database
+        self._stage = stage
+        self._merchant_id = merchant_id
+        self._printed = printed
+
+    def command(self, name: str, arguments: Mapping[str, Any], tell: Tell) -> None:
+        """See `Till.command`."""
+        if not self.machine.ready:
+            tell(refusal("no power"))
+            return
+        links = self.machine.links
+        callers: list[int] = []
+
+        def told(value: Mapping[str, Any]) -> None:
+            links.drop(callers[0])
+            self._stage.scheduler.note(f"{self.name} told {value['outcome']} {value.get('response_code')}")
+            tell(self._as_read(name, value))
+
+        callers.append(links.add_caller(told))
+        self.machine.engine.offer(Command(callers[0], name, arguments, OPERATOR))
+        self.machine.wake()
+
+    def _as_read(self, name: str, value: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The receipt: the outcome, and the date that the slip shows."""
+        sale = self.sale(str(value.get("trace_key", "")))
+        if sale is None or name not in ("pre-auth", "complete", "void", "repeat"):
+            return value
+        if value["outcome"] == "approved":
+            self._printed(self.name, value)
+        return {**value, "date": sale.local_date[5:7] + sale.local_date[8:10]}
+
+    def sale(self, trace_key: str) -> Sale | None:
+        """What the terminal has in its file."""
+        row: Sale | None = self.database.table(SALES).rows.get(trace_key)
+        return row
+
+    @property
+    def device(self) -> Device | None:
+        """The terminal's own row."""
+        row: Device | None = self.database.table(DEVICES).rows.get(self.name)
+        return row
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is open and nothing owed."""
+        device = self.device
+        return device is not None and not device.in_flight and not device.reversal
+
+    @property
+    def requests(self) -> int:
+        """Business requests that went out."""
+        kinds = ("pre-authorization", "completion", "void")
+        return sum(sale.kind in kinds for sale in self.database.table(SALES).rows.values())
+
+    def sync(self) -> None:
+        """What a terminal's driver does when nobody asks anything: load it, sign on."""
+        device = self.device
+        if device is None:
+            name, name_en = merchant_names(self._merchant_id)
+            tmk = b"tmk:" + terminal_master_key(self.name)
+            named = {"merchant_name": name, "merchant_name_en": name_en, "tmk": tmk}
+            self.command("load", {"terminal_id": self.name, "merchant_id": self._merchant_id, **named}, forget)
+        elif not device.signed_on and not device.in_flight:
+            self.command("sign-on", {}, forget)
+
+
+class StandardTill:
+    """A standard terminal."""
+
+    def __init__(self, terminal: StandardTerminal, printed: Receipt) -> None:
+        self.name = terminal.name
+        self.terminal = terminal
+        self._printed = printed
+
+    def command(self, name: str, arguments: Mapping[str, Any], tell: Tell) -> None:
+        """See `Till.command`."""
+        self.terminal.command(name, arguments, partial(self._told, tell))
+
+    def _told(self, tell: Tell, value: Mapping[str, Any]) -> None:
+        if value["outcome"] == "approved" and value.get("trace_key"):
+            self._printed(self.name, value)
+        tell(value)
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is open and nothing owed."""
+        return self.terminal.clean
+
+    @property
+    def requests(self) -> int:
+        """Business requests that went out."""
+        return self.terminal.requests
+
+    def sync(self) -> None:
+        """Deliver what is owed."""
+        self.terminal.sync()
+
+
+def forget(value: Mapping[str, Any]) -> None:
+    """Nobody waits for the outcome."""

@@ -1,0 +1,100 @@
+"""Who looks on while the world runs: at every receipt the moment it is printed, and at what is open once it has healed.
+
+I1 is judged here, because afterwards nobody can tell whether an entry was durable before or after its receipt. The
+receipt of a standard terminal names no entry: the RRN tells which request it is about.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+import orjson
+
+from holdfast.domain.records import REQUESTS
+from holdfast.domain.tables import DUE
+from holdfast.sim.logbook import Facts
+from holdfast.store.memory_database import MemoryDatabase
+
+
+class Receipt(NamedTuple):
+    """What stands on a receipt that says approved."""
+
+    terminal_id: str
+    trace_key: str
+    amount_minor: int
+    register_entry: str | None
+
+
+class Clean(Protocol):
+    """A till, as far as it can owe something."""
+
+    name: str
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is open and nothing owed."""
+
+
+class Witness:
+    """Sees receipts and the acquirer's database."""
+
+    def __init__(self, register: MemoryDatabase, complain: Callable[[str], None]) -> None:
+        self.receipts: list[Receipt] = []
+        self._register = register
+        self._complain = complain
+        self._read: dict[str, int] = {}
+        self._approved: dict[str, Facts] = {}
+
+    def receipt(self, terminal_id: str, told: Mapping[str, Any]) -> None:
+        """A receipt that says approved is being printed: its entry must be durable now."""
+        receipt = Receipt(terminal_id, told["trace_key"], told["amount"], told.get("register_entry"))
+        self.receipts.append(receipt)
+        self._read_on()
+        facts = self._approved.get(receipt.trace_key)
+        named = receipt.register_entry
+        if facts is None:
+            self._complain(f"I1: {terminal_id} printed approved for {receipt.trace_key}, and no entry says so")
+        elif named is not None and named != f"{facts['log']}-{facts['number']:06d}":
+            self._complain(f"I1: the receipt for {receipt.trace_key} names {named}, which does not say approved")
+        elif named is None and told.get("rrn", "") == "":
+            self._complain(f"I1: the receipt for {receipt.trace_key} names nothing")
+
+    def _read_on(self) -> None:
+        for name, log in self._register.logs.items():
+            first = self._read.get(name, 0)
+            for entry in log.entries[first:]:
+                facts = orjson.loads(entry.body)
+                if facts.get("phase") == "answered" and facts.get("outcome") == "approved":
+                    self._approved[facts["trace_key"]] = facts
+            self._read[name] = len(log.entries)
+
+    def healed(self, tills: Iterable[Clean], issuer: MemoryDatabase) -> None:
+        """An hour after the last misfortune nothing may be in doubt any more (I5); holds may still wait to expire."""
+        self._nothing_open("an hour after the world healed")
+        for till in tills:
+            if not till.clean:
+                self._complain(f"I5: terminal {till.name} still owes something an hour after the world healed")
+        for whose, database in (("acquirer", self._register), ("issuer", issuer)):
+            for key in waiting(database):
+                if not key.startswith("expire:"):
+                    self._complain(f"I5: {whose}: {key} still waits an hour after the world healed")
+
+    def quiet(self, databases: Mapping[str, MemoryDatabase]) -> None:
+        """At the very end nobody waits for anything (I5)."""
+        self._nothing_open("at the end")
+        for whose, database in databases.items():
+            for key in waiting(database):
+                self._complain(f"I5: {whose}: {key} still waits at the end")
+
+    def _nothing_open(self, when: str) -> None:
+        rows = self._register.table(REQUESTS).rows
+        for row in sorted(rows.values()):
+            key = row.trace_key
+            if row.outcome in ("asked", "unknown"):
+                self._complain(f"I5: request {key} is {row.outcome} {when}")
+            elif row.undo == "owed":
+                self._complain(f"I5: the issuer is owed the reversal of {key} {when}, and it is {row.outcome}")
+
+
+def waiting(database: MemoryDatabase) -> list[str]:
+    """The keys of all due rows."""
+    return sorted(row.key for row in database.table(DUE).rows.values())

@@ -1,0 +1,269 @@
+"""One seed, one world: the real parties and the real engine; everything around them is made up.
+
+Ten terminals (two of them standard ones), each with a store of its own; two acquirer engines on one database, over
+which the terminals are spread and to either of which they reconnect; one issuer engine with two issuers' accounts.
+
+    begin    machines start, doors are told merchants and accounts; nothing goes wrong yet
+    traffic  cashiers serve guests for so many minutes, in a world as hostile as the seed has drawn
+    heal     nothing goes wrong any more: within an hour everything in doubt must be resolved
+    quiet    forty days of nothing, skipped: holds expire
+"""
+
+from collections.abc import Callable
+from functools import partial
+from random import Random
+from typing import NamedTuple
+
+from holdfast.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
+from holdfast.domain.policy import Policy
+from holdfast.domain.records import ACQUIRER_LOGS, ISSUER_LOGS, TERMINAL_LOGS
+from holdfast.parties.settings import ACQUIRER
+from holdfast.parties.step import Command
+from holdfast.sim import plan as plans
+from holdfast.sim.auditor import Auditor
+from holdfast.sim.faults import CUT, KILL, OVERTAKEN, POWER_OFF, Faults, Hostility
+from holdfast.sim.keys import SimKeys
+from holdfast.sim.machine import EVERY_POINT, KEEP_US, Line, Machine, Role, Site, Stage
+from holdfast.sim.network import Network
+from holdfast.sim.plan import ISSUERS, Plan
+from holdfast.sim.plant import HONEST, Cast
+from holdfast.sim.scheduler import Scheduler
+from holdfast.sim.standard import StandardTerminal
+from holdfast.sim.tills import SYNC_S, OurTill, StandardTill, forget
+from holdfast.sim.witness import Witness
+from holdfast.sim.workload import Cashier, Notebook
+from holdfast.store.memory_database import MemoryDatabase
+from holdfast.wire.dialect import ASCII_1987, UNIONPAY
+from holdfast.wire.message import Message
+
+ACQUIRER_DOWN_S = (0.5, 25.0)
+TERMINAL_DOWN_S = (2.0, 90.0)
+BEGIN_US = 20 * SECOND_US
+HEAL_US = HOUR_US
+QUIET_US = 40 * DAY_US
+ACQUIRER_INSTALLATION, ISSUER_INSTALLATION = "acquirer", "issuer"
+
+
+class Counts(NamedTuple):
+    """What happened in a world, in numbers."""
+
+    requests: int
+    faults: dict[str, int]
+    simulated_s: float
+    trace: str
+
+
+class World:
+    """Everything of one seed."""
+
+    def __init__(self, seed: int, minutes: int, cast: Cast = HONEST) -> None:
+        self.seed = seed
+        self.minutes = minutes
+        self.plan: Plan = plans.drawn(seed)
+        self.scheduler = Scheduler(self.plan.start_us)
+        self.complaints: list[str] = []
+        self.faults = Faults(Hostility.none(), Random(f"{seed}/faults"))
+        network = Network(self.scheduler, self.faults)
+        pauses = Random(f"{seed}/pauses")
+        self.stage = Stage(self.scheduler, self.faults, network, pauses, self.complain)
+        self.policy = Policy()
+        self._cast = cast
+        self._dice = Random(f"{seed}/world")
+        self._build_hosts()
+        self.witness = Witness(self.acquirers.database, self.complain)
+        self._build_terminals()
+        self._in_traffic = False
+        self._reversed: set[tuple[str, str, str]] = set()
+
+    def complain(self, what: str) -> None:
+        """Something is wrong; said once."""
+        if what not in self.complaints:
+            self.complaints.append(what)
+
+    # --- building -------------------------------------------------------------------------------------------------
+
+    def _build_hosts(self) -> None:
+        cast = self._cast
+        self.acquirers, self.issuer = Site(self.scheduler), Site(self.scheduler)
+        acquiring = Role(cast.acquirer(self.policy), cast.acquirer_engine, ACQUIRER_LOGS, ACQUIRER_DOWN_S, EVERY_POINT)
+        issuing = Role(cast.issuer(self.policy), cast.issuer_engine, ISSUER_LOGS, ACQUIRER_DOWN_S)
+        for name in ("acquirer-1", "acquirer-2"):
+            machine = Machine(self.stage, self.acquirers, name, acquiring, self._keys(ACQUIRER_INSTALLATION, name))
+            machine.overheard = self._overhear
+        Machine(self.stage, self.issuer, "issuer", issuing, self._keys(ISSUER_INSTALLATION, "issuer"))
+        for acquirer in self.acquirers.machines:
+            for issuer_id in ISSUERS:
+                Line(self.stage, acquirer, self.issuer.machines, ASCII_1987, issuer_id, ACQUIRER)
+
+    def _build_terminals(self) -> None:
+        self.tills: list[OurTill | StandardTill] = []
+        self.cashiers: list[Cashier] = []
+        notebooks = {merchant_id: Notebook() for _, merchant_id, _ in self.plan.terminals}
+        for terminal_id, merchant_id, ours in self.plan.terminals:
+            till = self._our_till(terminal_id, merchant_id) if ours else self._standard_till(terminal_id, merchant_id)
+            dice = Random(f"{self.seed}/{terminal_id}")
+            cashier = Cashier(self.scheduler, till, notebooks[merchant_id], self.plan.cards, dice)
+            device = till.machine if isinstance(till, OurTill) else till.terminal
+            Line(self.stage, device, self.acquirers.machines, UNIONPAY, ACQUIRER, "")
+            device.on_crash.append(cashier.power_failed)
+            self.tills.append(till)
+            self.cashiers.append(cashier)
+
+    def _our_till(self, terminal_id: str, merchant_id: str) -> OurTill:
+        party = self._cast.terminal(terminal_id)
+        role = Role(party, self._cast.terminal_engine, TERMINAL_LOGS, TERMINAL_DOWN_S)
+        keys = self._keys(terminal_id, terminal_id)
+        machine = Machine(self.stage, Site(self.scheduler), terminal_id, role, keys)
+        return OurTill(self.stage, machine, merchant_id, self.witness.receipt)
+
+    def _standard_till(self, terminal_id: str, merchant_id: str) -> StandardTill:
+        tmk = plans.terminal_master_key(terminal_id)
+        keys = self._keys(terminal_id, terminal_id)
+        return StandardTill(StandardTerminal(self.stage, terminal_id, merchant_id, tmk, keys), self.witness.receipt)
+
+    def _keys(self, installation: str, machine: str) -> SimKeys:
+        return SimKeys(installation, f"{self.seed}/{machine}")
+
+    # --- the story ------------------------------------------------------------------------------------------------
+
+    def run(self) -> Counts:
+        """All phases; complaints are in `complaints` afterwards, those of the auditor apart. Raises Stuck."""
+        self._begin()
+        self._in_traffic = True
+        for cashier in self.cashiers:
+            cashier.open_shop(self.minutes)
+        self._begin_misfortune()
+        self._run_for(self.minutes * MINUTE_US)
+        self._in_traffic = False
+        self.faults.heal()
+        self._run_for(HEAL_US)
+        self.witness.healed(self.tills, self.issuer.database)
+        if not self.complaints:
+            # What is open now would go on for all the forty days.
+            self._run_for(QUIET_US)
+            self.witness.quiet(self._databases)
+        for machine in self.machines:
+            machine.keep()
+        self._audit()
+        return self.counts()
+
+    def counts(self) -> Counts:
+        """What happened so far, in numbers."""
+        requests = sum(till.requests for till in self.tills)
+        simulated_s = (self.scheduler.now_us - self.plan.start_us) / SECOND_US
+        return Counts(requests, dict(self.faults.counts), simulated_s, self.scheduler.trace())
+
+    def _audit(self) -> None:
+        register, book = self.acquirers.database, self.issuer.database
+        auditor = Auditor(register, book, self.complain)
+        auditor.hosts()
+        auditor.receipts(self.witness.receipts)
+        for till in self.tills:
+            if isinstance(till, OurTill):
+                auditor.terminal(till.name, till.database)
+            else:
+                auditor.standard(till.terminal)
+
+    @property
+    def _databases(self) -> dict[str, MemoryDatabase]:
+        hosts = {"acquirer": self.acquirers.database, "issuer": self.issuer.database}
+        return hosts | {till.name: till.database for till in self._ours}
+
+    @property
+    def _ours(self) -> list[OurTill]:
+        return [till for till in self.tills if isinstance(till, OurTill)]
+
+    @property
+    def machines(self) -> list[Machine]:
+        """Every machine that runs an engine."""
+        return [*self.acquirers.machines, *self.issuer.machines, *(till.machine for till in self._ours)]
+
+    def _run_for(self, span_us: int) -> None:
+        self.scheduler.run_until(self.scheduler.now_us + span_us)
+
+    def _begin(self) -> None:
+        for machine in self.machines:
+            machine.start()
+        self._run_for(SECOND_US)
+        self._tell_door(self.acquirers.machines[0], "import", plans.acquirer_import(self.plan))
+        self._tell_door(self.issuer.machines[0], "open-accounts", plans.issuer_import(self.plan))
+        for till in self.tills:
+            if isinstance(till, StandardTill):
+                for tell in till.terminal.on_ready:
+                    tell()
+        for till in self.tills:
+            self._sync_again(till)
+        self._keep()
+        self._run_for(BEGIN_US)
+        self.faults.hostility = self.plan.hostility
+
+    def _tell_door(self, machine: Machine, name: str, arguments: dict[str, object]) -> None:
+        caller = machine.links.add_caller(forget)
+        machine.engine.offer(Command(caller, name, arguments, "admin"))
+        machine.wake()
+
+    def _keep(self) -> None:
+        """Leases, checkpoints, changed reference tables; a quiet world sleeps."""
+        if self.faults.hostility is not None and self.scheduler.now_us < self._closing_us:
+            for machine in (*self.acquirers.machines, *self.issuer.machines):
+                machine.keep()
+            self.scheduler.after(KEEP_US, self._keep)
+
+    @property
+    def _closing_us(self) -> int:
+        return self.plan.start_us + self.minutes * MINUTE_US + HEAL_US // 4
+
+    def _sync(self, till: OurTill | StandardTill) -> None:
+        till.sync()
+        self._sync_again(till)
+
+    def _sync_again(self, till: OurTill | StandardTill) -> None:
+        if self.scheduler.now_us < self._closing_us or not till.clean:
+            delay_us = int(self._dice.uniform(*SYNC_S) * SECOND_US)
+            self.scheduler.after(delay_us, partial(self._sync, till))
+
+    def _overhear(self, message: Message) -> None:
+        """Count the requests that arrive after their own reversal."""
+        key = message.get(41), message.get(60)[2:8], message.get(11)
+        if message.mti == "0400":
+            self._reversed.add(key)
+        elif message.mti in ("0100", "0200") and key in self._reversed:
+            self.faults.count(OVERTAKEN)
+
+    # --- misfortune that comes by the minute ----------------------------------------------------------------------
+
+    def _begin_misfortune(self) -> None:
+        for kind, act in ((CUT, self._cut), (KILL, self._kill), (POWER_OFF, self._power_off)):
+            self._comes_again(kind, act)
+
+    def _comes_again(self, kind: str, act: Callable[[], None]) -> None:
+        rate = self.faults.rate(kind)
+        if rate > 0:
+            delay_us = int(self.faults.dice.expovariate(rate) * MINUTE_US)
+            self.scheduler.after(delay_us, partial(self._strikes, kind, act))
+
+    def _strikes(self, kind: str, act: Callable[[], None]) -> None:
+        if self._in_traffic:
+            act()
+            self._comes_again(kind, act)
+
+    def _cut(self) -> None:
+        ends = [end for machine in self.acquirers.machines for end in machine.lines()]
+        if ends:
+            self.stage.network.cut(self.faults.dice.choice(ends))
+
+    def _kill(self) -> None:
+        machine = self.faults.dice.choice([*self.acquirers.machines, *self.issuer.machines])
+        if machine.ready:
+            self.faults.count(KILL)
+            machine.crash()
+
+    def _power_off(self) -> None:
+        till = self.faults.dice.choice(self.tills)
+        if isinstance(till, StandardTill):
+            if till.terminal.ready:
+                self.faults.count(POWER_OFF)
+                till.terminal.power_off()
+        elif till.machine.ready:
+            self.faults.count(POWER_OFF)
+            till.machine.crash()
