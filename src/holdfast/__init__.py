@@ -1,4 +1,3 @@
 """Holdfast: card pre-authorization whose completions are never without a register entry."""
 
 __version__ = "0.1.0"
-

@@ -4,7 +4,6 @@ committed, as always.
 `python -m holdfast.bench.alone`, configured by one line on its standard input like `runtime.node`.
 """
 
-import asyncio
 import os
 import signal
 import socket
@@ -50,7 +49,7 @@ async def serve() -> None:
     """One worker until SIGTERM."""
     config = load_node_config(sys.stdin.readline())
     store = await PostgresStore.connect(config.dsn, ACQUIRER, ACQUIRER_TABLES)
-    node = Node(config, open_log(config.log, config.name), store, FileKeys.open(Path(config.keys)))
+    node = Node(config, open_log(Path(config.log), config.name), store, FileKeys.open(Path(config.keys)))
     await take_log(node)
     node.links.add(MemoryIssuer(node), ISSUER_ID)
     await node.serve(socket.socket(fileno=config.listen))

@@ -20,7 +20,15 @@ import asyncpg
 import orjson
 
 from holdfast.bench import naive
-from holdfast.bench.installation import AVAILABLE_MINOR, CARDS, ISSUER_ID, ZONE_MAC, ZONE_PIN, acquirer_rows, card_number
+from holdfast.bench.installation import (
+    AVAILABLE_MINOR,
+    CARDS,
+    ISSUER_ID,
+    ZONE_MAC,
+    ZONE_PIN,
+    acquirer_rows,
+    card_number,
+)
 from holdfast.errors import HoldfastError, Unreachable
 from holdfast.keys.file import FileKeys
 from holdfast.runtime import config, supervise

@@ -44,7 +44,7 @@ class LoadTerminal(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         fields: dict[int, str | bytes] = {11: "000001", 41: self.terminal_id, 42: MERCHANT_ID}
         fields |= {60: f"00{self.batch}003", 63: "01 "}
-        transport.write(frame(encode(UNIONPAY, Message("0800", fields))))
+        self.transport.write(frame(encode(UNIONPAY, Message("0800", fields))))
 
     def data_received(self, chunk: bytes) -> None:
         """Answers, each followed by the next question until the time is over."""

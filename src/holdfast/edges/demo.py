@@ -105,7 +105,7 @@ class Story:
 
     async def tell(self) -> list[str]:
         """All chapters; -> what did not hold."""
-        relay = Relay(self.acquirer.host, self.acquirer.port)
+        relay = self.relay()
         through_relay = Address("127.0.0.1", await relay.open())
         hotel = await self.terminal(HOTEL, through_relay)
         try:
@@ -169,13 +169,16 @@ class Story:
         relay.to_client = Fate.PASS_ON
         no = await hotel.ready("01", 30)
         sale = await hotel.reader.row(SALES, unknown["trace_key"])
-        self.check("the reversal was acknowledged, nothing is held", no is None and sale.outcome == "reversed")
+        self.check(
+            "the reversal was acknowledged, nothing is held",
+            no is None and sale is not None and sale.outcome == "reversed",
+        )
         self.console.print("   the line is back: reversed at terminal, register and issuer; carol's 300.00 are free")
 
     async def power_cut(self) -> None:
         """A terminal dies between send and answer, and finds out what happened when it starts again."""
         self.chapter("6", "Power cut between send and answer: the terminal's process is killed while it waits")
-        relay = Relay(self.acquirer.host, self.acquirer.port)
+        relay = self.relay()
         port = await relay.open()
         await (await self.terminal(CAR_RENTAL, Address("127.0.0.1", port))).close()
         relay.to_client = Fate.LOSE
@@ -228,6 +231,11 @@ class Story:
         verified = orjson.loads(self.holdfast("register", "verify", "--json"))
         self.check("the register verifies", verified["ok"])
         self.console.print(f"   register verify: {verified['entries']} entries, every one in its place")
+
+    def relay(self) -> Relay:
+        """A line to the acquirer that can be made to lose bytes."""
+        assert self.acquirer.port is not None, "terminals come over TCP"
+        return Relay(self.acquirer.host, self.acquirer.port)
 
     # --- telling --------------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from holdfast.money import format_amount
 Row = dict[str, Any]
 
 DEBIT_BANK, CREDIT_BANK = "99010000", "99020000"
-EXPIRY = "3112"
+EXPIRY = "3012"
 
 
 def test_key(name: str) -> str:
