@@ -11,7 +11,7 @@ from enum import StrEnum
 class Fate(StrEnum):
     """What becomes of bytes."""
 
-    PASS_ON = "pass on"
+    CARRY = "carry"
     LOSE = "lose"
 
 
@@ -22,8 +22,8 @@ class Relay:
         self._server_at = (host, port)
         self._server: asyncio.Server | None = None
         self._links: set[asyncio.Task[None]] = set()
-        self.to_server = Fate.PASS_ON
-        self.to_client = Fate.PASS_ON
+        self.to_server = Fate.CARRY
+        self.to_client = Fate.CARRY
         self.asked = asyncio.Event()
         """Set when bytes have gone to the server."""
         self.lost = 0
