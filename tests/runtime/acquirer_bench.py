@@ -1,6 +1,5 @@
 """An acquirer on a memory store with an issuer in this process: for tests of the engine and of the acquirer's rules."""
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -29,15 +28,19 @@ ZONE = bytes.fromhex("11223344556677888877665544332211")
 ISSUER = "01020000"
 
 
-def card(number: int) -> str:
-    """A test card of our one BIN, its check digit right."""
-    stem = f"622000{number:09d}"
+def card(number: int, prefix: str = "622000") -> str:
+    """A test card, of our one BIN if nothing else is said, its check digit right."""
+    stem = f"{prefix}{number:09d}"
     return next(stem + str(digit) for digit in range(10) if luhn_valid(stem + str(digit)))
 
 
 def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Drive a coroutine that never really waits."""
-    return asyncio.run(coroutine)
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        return end.value
+    raise AssertionError("it waits for somebody else")
 
 
 class Pipe:
@@ -59,9 +62,11 @@ class AcquirerBench:
     def __init__(self, store: Store | None = None) -> None:
         self.now_us = START_US
         self.keys = FileKeys(bytes(32), bytes(range(32)))
-        self.links = Links(self.keys)
+        self.links = self.new_links()
         self.database = MemoryDatabase(lambda: self.now_us / 1_000_000)
         self.said: list[str] = []
+        self.asked: list[bytes] = []
+        """Everything that the issuer received."""
         self.judge: Callable[[Message], tuple[str, str] | None] = lambda message: ("00", "123456")
         self.store = store or MemoryStore(self.database)
         self.engine = Engine(
@@ -70,7 +75,7 @@ class AcquirerBench:
             self.keys,
             self.links,
             lambda: self.now_us,
-            lambda event, **facts: self.said.append(event),
+            lambda event, **facts: self.said.append(f"{event} {facts}"),
             "bench",
             ACQUIRER_LOGS,
         )
@@ -79,12 +84,16 @@ class AcquirerBench:
         run(self.engine.take())
         self.load()
 
+    def new_links(self) -> Links:
+        """The links of the engine."""
+        return Links(self.keys)
+
     def load(self) -> None:
         """Two hotels with a terminal each (and one more of the first), one BIN, one issuer, one hot card."""
         merchant = {"name": "和平饭店", "name_en": "Peace Hotel", "mcc": "7011", "pre_auth_right": True}
         merchant |= {"ceiling_percent": 115, "validity_days": 30}
         ids = ("102100070110001", "102100070110002", "102100075120003")
-        rights = ({}, {}, {"pre_auth_right": False})
+        rights: tuple[dict[str, bool], ...] = ({}, {}, {"pre_auth_right": False})
         rows = {
             "merchants": [{"merchant_id": m, **merchant, **r} for m, r in zip(ids, rights, strict=True)],
             "terminals": [
@@ -112,22 +121,22 @@ class AcquirerBench:
 
     def answer(self, body: bytes) -> None:
         """The issuer's answer to one message, if it gives one."""
+        self.asked.append(body)
+        judged = self.judge(decode(ASCII_1987, body))
+        if judged is not None:
+            self.engine.offer(Received(0, ISSUER, self.answer_of(body, *judged)))
+
+    def answer_of(self, body: bytes, code: str, authorization_code: str) -> Message:
+        """An answer of the issuer to this message, as it comes in."""
         message = decode(ASCII_1987, body)
-        judged = self.judge(message)
-        if judged is None:
-            return
-        answer = answer_of_issuer(message, judged[0], judged[1] or None, self.now_us, Policy())
-        encoded = encode(ASCII_1987, answer)
-        self.offer_issuer(put_mac(encoded, self.keys.mac(self.zone_key, "x919", mac_block(ASCII_1987, encoded))))
+        encoded = encode(ASCII_1987, answer_of_issuer(message, code, authorization_code or None, self.now_us, Policy()))
+        mac = self.keys.mac(self.zone_key, "x919", mac_block(ASCII_1987, encoded))
+        return decode(ASCII_1987, put_mac(encoded, mac))
 
     @property
     def zone_key(self) -> bytes:
         """The zone key, wrapped anew: the same key."""
         return self.keys.import_key("zone-mac", ZONE)
-
-    def offer_issuer(self, body: bytes) -> None:
-        """Bytes from the issuer."""
-        self.engine.offer(Received(0, ISSUER, decode(ASCII_1987, body)))
 
     def terminal(self, number: int = 1, merchant: str = "102100070110001") -> tuple[StandardTerminal, Pipe, int]:
         """A standard terminal that has signed on, its link and the link's id."""

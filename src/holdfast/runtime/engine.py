@@ -18,7 +18,7 @@ from holdfast.parties.step import Event, Party, Step, Turn
 from holdfast.register import checkpoint as notes
 from holdfast.register.tree import append, root
 from holdfast.runtime.links import Answering, Links, Sending
-from holdfast.runtime.reading import Deferred, PartyFailed, Reading, ReferenceCache
+from holdfast.runtime.reading import Asker, Deferred, PartyFailed, Reading, ReferenceCache, broken
 from holdfast.store.interface import Batch, Checkpoint, LogState, Store, Transaction
 
 BATCH_EVENTS_MAX = 256
@@ -29,6 +29,9 @@ CLAIM_MAX = 64
 
 CONFLICTS_MAX = 8
 """After so many conflicts of one batch its events go one by one: two engines that fight then part."""
+
+CONFLICTS_ALONE_MAX = 100
+"""An event that conflicts so often all by itself never will be decided: it is refused, as one that raises."""
 
 LEASE_S = 10.0
 """How long a log stays ours without a word."""
@@ -113,17 +116,16 @@ class Engine:
                 return await self._batch(events, claim)
             except Conflict:
                 continue
-            except PartyFailed as failure:
-                if len(events) + claim > 1:
-                    break
-                return await self._batch(events, False, failure)
+            except PartyFailed:
+                break
         return await self._decide_alone(events, claim)
 
     async def _decide_alone(self, events: list[Event], claim: bool) -> Done:
-        """One by one: a culprit then fails alone, and its refusal is recorded."""
+        """One by one: a culprit then fails alone, and its refusal is recorded. What is done leaves `events`."""
         done = Done(0, 0)
-        for event in events:
-            done = _sum(done, await self._alone(event))
+        while events:
+            done = _sum(done, await self._alone(events[0]))
+            del events[0]
         if claim:
             for due in await self._claimable():
                 done = _sum(done, await self._alone(due))
@@ -131,15 +133,22 @@ class Engine:
 
     async def _alone(self, event: Event) -> Done:
         failure: PartyFailed | None = None
+        conflicts = 0
         while True:
             try:
                 return await self._batch([event], False, failure)
-            except Conflict:
-                continue
+            except Conflict as error:
+                conflicts += 1
+                if conflicts < CONFLICTS_ALONE_MAX:
+                    continue
+                failed = PartyFailed(event, error)
             except PartyFailed as error:
-                if failure is not None:
-                    raise
-                failure = error
+                failed = error
+            if failure is not None:
+                # Who waits for an answer takes silence for what it is, unknown; a due row is claimed again.
+                self._say("dropped an event that cannot even be refused", reason=str(failed))
+                return Done(1, 0)
+            failure, conflicts = failed, 0
 
     async def _claimable(self) -> list[Due]:
         transaction = await self._store.begin()
@@ -158,7 +167,7 @@ class Engine:
             reading = Reading(self._party, self._keys, self._reference, transaction, failure)
             await reading.gather([*events, *due])
             steps, deferred = self._step_in_order(reading, now_us)
-            ready = self._prepare(steps)
+            ready = self._sendable(steps, reading.askers, failure)
             batch = self._batch_of(steps)
             if batch is not None:
                 await transaction.write(batch)
@@ -186,10 +195,23 @@ class Engine:
                 deferred.append(asker.event)
                 continue
             for entry in step.entries:
-                assert entry.number == turn.number, "a step records the next entries of the log, in order"
+                if entry.number != turn.number:
+                    raise broken(asker.event, "a step records the next entries of the log, in order")
                 turn = turn.after(entry)
             steps.append(step)
         return steps, deferred
+
+    def _sendable(
+        self, steps: list[Step], askers: list[Asker], failure: PartyFailed | None
+    ) -> list[Sending | Answering]:
+        """What is to be sent. Something that cannot be encoded fails the batch; a refusal is recorded all the same."""
+        try:
+            return self._prepare(steps)
+        except Exception as error:
+            if failure is not None:
+                return []
+            # Whose it was shows when the events go one by one.
+            raise PartyFailed(askers[0].event, error) from error
 
     def _prepare(self, steps: list[Step]) -> list[Sending | Answering]:
         """Encode before the commit: what cannot be encoded must not be promised."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from holdfast.domain.tables import Find, Key, Row, Table, Write
-from holdfast.errors import HoldfastError, KeyRefused, StoreError
+from holdfast.errors import HoldfastError, KeyRefused
 from holdfast.keys.interface import Keys
 from holdfast.parties.step import TURN, Decision, Event, KeyOperation, Party, RowOf, Step, Turn, Want
 from holdfast.store.interface import Transaction
@@ -31,6 +31,11 @@ class PartyFailed(HoldfastError):
         super().__init__(f"deciding on {type(event).__name__} raised {type(error).__name__}")
         self.event = event
         self.error = error
+
+
+def broken(event: Event, says: str) -> PartyFailed:
+    """A party does not keep to what `step` says of a decision."""
+    return PartyFailed(event, AssertionError(says))
 
 
 class ReferenceCache:
@@ -124,20 +129,21 @@ class Reading:
             await self._fetch(asking)
             for asker in asking:
                 self._advance(asker, [self._answer(asker, want) for want in asker.wants])
-        raise AssertionError("a party wants more rounds than any decision needs")
+        raise broken(asking[0].event, "a party wants more rounds than any decision needs")
 
     def _decision(self, event: Event) -> Decision:
-        if self._failure is not None and self._failure.event is event:
-            return self._party.refuse(event, self._failure.error)
-        return self._party.decide(event)
+        try:
+            if self._failure is not None and self._failure.event is event:
+                return self._party.refuse(event, self._failure.error)
+            return self._party.decide(event)
+        except Exception as error:
+            raise PartyFailed(event, error) from error
 
     def _advance(self, asker: Asker, answers: list[Any] | None) -> None:
         try:
             asker.wants = asker.decision.send(answers)
         except StopIteration:
-            raise AssertionError("a decision returns only after its turn") from None
-        except (StoreError, Deferred):
-            raise
+            raise broken(asker.event, "a decision returns only after its turn") from None
         except Exception as error:
             raise PartyFailed(asker.event, error) from error
 
@@ -149,7 +155,12 @@ class Reading:
             for want in asker.wants:
                 if isinstance(want, RowOf):
                     place = (want.table.name, want.key)
-                    if place not in self._rows and not (want.table.reference and place in self._reference):
+                    if place in self._rows:
+                        continue
+                    if want.table.reference and place in self._reference:
+                        # Taken over now: what another event wants may empty the cache before it is asked for.
+                        self._rows[place] = self._reference.get(place)
+                    else:
                         keys.setdefault(want.table.name, (want.table, set()))[1].add(want.key)
                 elif isinstance(want, Find) and want not in self._found:
                     finds[want] = None
@@ -180,18 +191,19 @@ class Reading:
                 asker.answers[operation] = getattr(self._keys, operation.name)(*operation.arguments)
             except KeyRefused:
                 asker.answers[operation] = None
+            except Exception as error:
+                raise PartyFailed(asker.event, error) from error
         return asker.answers[operation]
 
     def _row(self, asker: Asker, want: RowOf) -> Row | None:
         place = (want.table.name, want.key)
-        if want.table.reference and place not in self._touched:
-            if place in self._reference:
-                return self._reference.get(place)
-        else:
+        if not want.table.reference or place in self._touched:
             asker.places.append(place)
-        if place not in self._rows:
-            raise Deferred
-        return self._rows[place]
+        if place in self._rows:
+            return self._rows[place]
+        if want.table.reference and place in self._reference:
+            return self._reference.get(place)
+        raise Deferred
 
     def _find(self, want: Find) -> list[Row]:
         if want not in self._found:
@@ -216,7 +228,7 @@ class Reading:
         except Exception as error:
             raise PartyFailed(asker.event, error) from error
         else:
-            raise AssertionError("after its turn a decision wants nothing more")
+            raise broken(asker.event, "after its turn a decision wants nothing more")
         for write in step.write:
             self._change(write)
         return step
@@ -239,7 +251,7 @@ class Reading:
             if asker.waits_for_turn:
                 return
             self._advance(asker, [self._answer(asker, want) for want in asker.wants])
-        raise AssertionError("a party wants more rounds than any decision needs")
+        raise broken(asker.event, "a party wants more rounds than any decision needs")
 
     def _change(self, write: Write) -> None:
         place = (write.table.name, write.key)
