@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from holdfast.clock import local
 from holdfast.domain import responses
-from holdfast.domain.commands import Ask, CardPresented
+from holdfast.domain.commands import Ask
 from holdfast.domain.hold import Act, allows
 from holdfast.domain.originals import Match
 from holdfast.domain.policy import Policy
@@ -44,21 +44,17 @@ def check_amount(ask: Ask, policy: Policy) -> Refusal | None:
 
 
 def check_card(
-    card: CardPresented | None,
-    bin_row: Bin | None,
-    issuer: Issuer | None,
-    hot: HotCard | None,
-    now_us: int,
-    policy: Policy,
+    ask: Ask, bin_row: Bin | None, issuer: Issuer | None, hot: HotCard | None, now_us: int, policy: Policy
 ) -> Refusal | None:
-    """Is it a card that can be asked about?"""
+    """Is it a card that can be asked about? One that is expired or hot gets no new hold, but an old one stands."""
+    card, places = ask.card, ask.kind.act == Act.PLACE
     if card is None or not luhn_valid(card.pan):
         return Refusal(responses.INVALID_CARD, "card number is missing or its check digit is wrong")
     if bin_row is None or issuer is None:
         return Refusal(responses.NO_SUCH_ISSUER, f"no issuer is known for {card.pan[:6]}")
-    if card.expiry and card_expired(card.expiry, now_us, policy):
+    if places and card.expiry and card_expired(card.expiry, now_us, policy):
         return Refusal(responses.EXPIRED_CARD, f"card expired in {card.expiry} (YYMM)")
-    if hot is not None:
+    if places and hot is not None:
         return Refusal(hot.response_code, "card is on the hot list")
     return None
 
@@ -66,7 +62,7 @@ def check_card(
 def card_expired(expiry: str, now_us: int, policy: Policy) -> bool:
     """A card is good through the last day of its month; `expiry` is YYMM, years up to 49 ahead lie in the future."""
     today = local(now_us, policy.zone)
-    if not expiry.isdecimal() or not 1 <= int(expiry[2:]) <= 12:
+    if len(expiry) != 4 or not expiry.isdecimal() or not 1 <= int(expiry[2:]) <= 12:
         return True
     years_ahead = (int(expiry[:2]) - today.year % 100 + 50) % 100 - 50
     return (years_ahead, int(expiry[2:])) < (0, today.month)

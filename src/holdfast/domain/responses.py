@@ -105,6 +105,12 @@ ISSUER_SILENT = "98"
 BAD_PIN_BLOCK = "99"
 MAC_ERROR = "A0"
 
+APPROVALS = frozenset({APPROVED, "10", "11", "A2", "A4", "A5", "A6"})
+"""Answers after which an issuer may have frozen or moved money (domain.md §3, class A)."""
+
+OUTCOME_UNKNOWN = (APPROVALS - {APPROVED}) | {"68", ISSUER_SILENT}
+"""Answers of an issuer that neither decline nor approve what was asked: as unknown as silence, and undone like it."""
+
 REVERSAL_DONE = frozenset({APPROVED, ORIGINAL_NOT_FOUND, INVALID_TRANSACTION})
 """Answers to a reversal after which there is nothing left to undo (domain.md §4.3)."""
 

@@ -97,6 +97,8 @@ class Acquirer:
         """One message of a terminal, by its type."""
         message = event.message
         mti = without_repeat(message.mti)
+        if int(mti[2]) % 2:
+            return unasked(event)
         if mti == "0800":
             return admission.sign_on(event, self.policy)
         if mti == "0820" and message.get(60)[8:11] == ECHO:
@@ -122,6 +124,12 @@ class Acquirer:
             return Step((entry,), says=says)
         answer = bare_answer(event.message, responses.SYSTEM_FAULT, turn.now_us, self.policy)
         return Step((entry,), send=(Outgoing(event.link, answer),), says=says)
+
+
+def unasked(event: Received) -> Decision:
+    """A response, or something like it: whoever answered that might never end."""
+    yield (TURN,)
+    return Step(says=f"terminal {event.message.get(41)!r}: message type {event.message.mti} asks nothing")
 
 
 def not_understood(event: Received, reason: str, policy: Policy) -> Decision:
@@ -215,6 +223,10 @@ def asked_again(
 ) -> Step:
     """A key that we know: the same question gets the first answer, another question is a duplicate."""
     seal = (admitted.session.mak, admission.MAC_ALGORITHM)
+    # The answer echoes what is asked now, which for a duplicate or a barred request may be something else.
+    known = request._replace(
+        echoes=asked.kind.name, amount_minor=asked.amount_minor or 0, merchant_id=asked.merchant_id
+    )
     if request.outcome != "tombstone" and request.question != question:
         facts = {
             "phase": "duplicate",
@@ -225,13 +237,16 @@ def asked_again(
             "reason": f"the key names {request.entry}, which asked something else",
         }
         entry = turn.record(asked.kind.name, facts)
-        other = request._replace(
+        other = known._replace(
             response_code=responses.DUPLICATE, entry=turn.entry, answered_us=turn.now_us, authorization_code=None
         )
         return Step((entry,), send=(Outgoing(event.link, answer_to(other, policy), seal),))
     if request.outcome == "asked":
         return Step(wait=Wait(request.trace_key, event.link))
-    return Step(send=(Outgoing(event.link, answer_to(request, policy), seal),))
+    if request.response_code is None:
+        # Reversed while the issuer was being asked: it never had an answer, and must not get one that approves.
+        known = known._replace(response_code=responses.INVALID_TRANSACTION, answered_us=turn.now_us)
+    return Step(send=(Outgoing(event.link, answer_to(known, policy), seal),))
 
 
 def which_original(asked: Ask, holds: list[Any], card: CardFacts, turn: Turn, policy: Policy) -> Match:
@@ -260,7 +275,7 @@ def first_refusal(
     refusal = (
         check_amount(asked, policy)
         or check_merchant(asked, merchant, admitted.terminal.merchant_id, policy)
-        or check_card(asked.card, card.bin, card.issuer, card.hot, turn.now_us, policy)
+        or check_card(asked, card.bin, card.issuer, card.hot, turn.now_us, policy)
     )
     if refusal is None and asked.kind.needs_original:
         assert merchant is not None, "the merchant is checked first"

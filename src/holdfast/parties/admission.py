@@ -84,7 +84,7 @@ def echo(event: Received, policy: Policy) -> Decision:
     """Is the line alive? (0820, 60.3 = 301)"""
     (terminal,) = yield (RowOf(TERMINALS, event.message.get(41)),)
     (turn,) = yield (TURN,)
-    code = responses.UNKNOWN_TERMINAL if terminal is None else responses.APPROVED
+    code = responses.APPROVED if terminal is not None and terminal.enabled else responses.UNKNOWN_TERMINAL
     return Step(send=(Outgoing(event.link, bare_answer(event.message, code, turn.now_us, policy)),))
 
 

@@ -13,7 +13,18 @@ from holdfast.domain.hold import Act, State, allows
 from holdfast.domain.originals import normal_code
 from holdfast.domain.policy import Policy, expires_us
 from holdfast.domain.projections import continued, hold_after, placed
-from holdfast.domain.records import CARDS, HOLDS, ISSUERS, MERCHANTS, REQUESTS, SESSIONS, Hold, Merchant, Request
+from holdfast.domain.records import (
+    CARDS,
+    HOLDS,
+    ISSUERS,
+    MERCHANTS,
+    REQUESTS,
+    SESSIONS,
+    Hold,
+    Merchant,
+    Request,
+    Session,
+)
 from holdfast.domain.tables import DUE, Due, Entry, Find, Write, insert, put, remove
 from holdfast.parties import admission
 from holdfast.parties.exchange import (
@@ -38,6 +49,7 @@ from holdfast.parties.translate import answer_to
 from holdfast.wire.dialect import ASCII_1987
 from holdfast.wire.security import mac_block
 
+RESPONSE_CODE_FIELD = 39
 UNDO_ANSWER_MTI = "0430"
 ANSWER_MTIS = frozenset({"0110", "0210"})
 
@@ -56,15 +68,19 @@ def answered_by_issuer(event: Received, policy: Policy) -> Decision:
     exchange = parse(message.get(EXCHANGE_FIELD))
     if exchange is None:
         return (yield from unheard(f"issuer {event.peer}: {message.mti} without our exchange (DE48)"))
+    if MAC_FIELD not in message.fields:
+        return (yield from unheard(f"issuer {event.peer}: {message.mti} without a MAC"))
     block, mac = mac_block(ASCII_1987, message.raw), message.get(MAC_FIELD)
     issuer, request = yield (RowOf(ISSUERS, event.peer), RowOf(REQUESTS, exchange.trace_key))
     if issuer is None or request is None or request.asked_entry != exchange.exchange_id:
-        return (yield from unheard(f"issuer {event.peer}: answer to {exchange.exchange_id}, which was never asked"))
+        return (yield from unheard(f"issuer {event.peer}: answer to {exchange.exchange_id!r}, which was never asked"))
     (holds,) = yield (verify_mac(issuer.zone_mac, MAC_ALGORITHM, block, mac),)
     if not holds or request.issuer_id != event.peer:
         return (yield from unheard(f"issuer {event.peer}: MAC of {message.mti} is wrong"))
+    if RESPONSE_CODE_FIELD not in message.fields:
+        return (yield from unheard(f"issuer {event.peer}: {message.mti} without a response code"))
     if message.mti == UNDO_ANSWER_MTI:
-        return (yield from undo_answered(message.get(39), request, policy))
+        return (yield from undo_answered(message.get(RESPONSE_CODE_FIELD), request, policy))
     if message.mti not in ANSWER_MTIS:
         return (yield from unheard(f"issuer {event.peer}: {message.mti} is not served"))
     session, merchant, hold = yield (
@@ -73,9 +89,11 @@ def answered_by_issuer(event: Received, policy: Policy) -> Decision:
         RowOf(HOLDS, request.hold_id or ""),
     )
     (turn,) = yield (TURN,)
-    code, authorization_code = message.get(39), message.get(38)
+    code, authorization_code = message.get(RESPONSE_CODE_FIELD), message.get(38)
     if request.outcome != "asked":
         return late_answer(request, code, turn)
+    if code in responses.OUTCOME_UNKNOWN:
+        return left_unknown(request, session, f"the issuer answered {code}, no yes and no no", turn, policy)
     step = answered(request, hold, merchant, code, authorization_code, turn, policy)
     after = step.write[0].row
     assert after is not None, "the first write is the request"
@@ -102,17 +120,28 @@ def answered(
 
     The first write of the step is the request's row.
     """
+    approved = code == responses.APPROVED
     facts: dict[str, Any] = {
         "trace_key": request.trace_key,
         "phase": "answered",
-        "outcome": "approved" if code == responses.APPROVED else "declined",
+        "outcome": "approved" if approved else "declined",
         "response_code": code,
         "authorization_code": authorization_code or None,
         "actor": "issuer",
     }
     writes: list[Write] = [remove(DUE, f"answer:{request.trace_key}")]
     act = BY_NAME[request.kind].act
-    if code == responses.APPROVED and act == Act.PLACE:
+    objection = cannot_be_booked(act, hold, authorization_code) if approved else None
+    if objection is not None:
+        facts |= {
+            "outcome": "declined",
+            "response_code": responses.OUT_OF_STEP,
+            "reason": f"the issuer approved, but {objection}: being undone",
+            "undo": "owed",
+        }
+        writes.append(owed_since(request.trace_key, turn))
+    elif approved and act == Act.PLACE:
+        facts["authorization_code"] = normal_code(authorization_code)
         facts["hold"] = {
             "id": request.asked_entry,
             "version": 1,
@@ -120,35 +149,33 @@ def answered(
             "placed_on": local(turn.now_us, policy.zone).date().isoformat(),
             "expires": expires_us(turn.now_us, merchant.validity_days),
         }
-        facts["authorization_code"] = normal_code(authorization_code)
         new = hold_after(placed(facts, request), facts)
         expiry = Due(f"expire:{new.hold_id}", new.expires_us + policy.expiry_grace_us, 0, turn.now_us)
         writes += [insert(HOLDS, new), insert(DUE, expiry)]
-    elif code == responses.APPROVED and hold is not None and allows(hold.state, act):
+    elif approved and hold is not None:
         facts["hold"] = {
             "id": hold.hold_id,
             "version": hold.version + 1,
             "act": [act, request.asked_entry, request.amount_minor],
         }
         writes.append(put(HOLDS, hold_after(hold, facts)))
-    elif code == responses.APPROVED:
-        state = hold.state if hold else "gone"
-        facts |= {
-            "outcome": "declined",
-            "response_code": responses.OUT_OF_STEP,
-            "reason": f"the issuer approved, but the hold is {state}: being undone",
-            "undo": "owed",
-        }
-        writes.append(owed_since(request.trace_key, turn))
     entry = turn.record(request.kind, facts)
     after = continued(request, turn.said(request.kind, facts))
     return Step((entry,), (put(REQUESTS, after), *writes))
 
 
+def cannot_be_booked(act: str, hold: Hold | None, authorization_code: str) -> str | None:
+    """Why an approval cannot stand in the register; None when it can."""
+    if act == Act.PLACE:
+        return None if authorization_code.strip() else "without a code that a completion could quote"
+    if hold is None or not allows(hold.state, act):
+        return f"the hold is {hold.state if hold else 'gone'}"
+    return None
+
+
 def late_answer(request: Request, code: str, turn: Turn) -> Step:
     """An answer to a request that is over. An approval that is not in force is undone, and no answer is delivered."""
-    in_force = request.outcome == "approved"
-    if in_force or (request.outcome == "declined" and request.undo == "") or code != responses.APPROVED:
+    if request.outcome == "approved" or code not in responses.APPROVALS:
         return Step()
     facts = {
         "trace_key": request.trace_key,
@@ -214,7 +241,7 @@ def when_due(due: Due, policy: Policy) -> Decision:
 
 
 def issuer_was_silent(due: Due, trace_key: str, policy: Policy) -> Decision:
-    """No answer in time: unknown. The terminal hears 98; the issuer is owed a reversal from now on."""
+    """No answer in time: unknown."""
     (request,) = yield (RowOf(REQUESTS, trace_key),)
     session = None
     if request is not None:
@@ -222,19 +249,25 @@ def issuer_was_silent(due: Due, trace_key: str, policy: Policy) -> Decision:
     (turn,) = yield (TURN,)
     if request is None or request.outcome != "asked":
         return Step(write=(remove(DUE, due.key),))
+    return left_unknown(request, session, "the issuer did not answer in time", turn, policy)
+
+
+def left_unknown(request: Request, session: Session | None, reason: str, turn: Turn, policy: Policy) -> Step:
+    """Nobody knows what became of it: the terminal hears 98, and the issuer is owed a reversal from now on."""
+    trace_key = request.trace_key
     facts = {
         "trace_key": trace_key,
         "phase": "unknown",
         "response_code": responses.ISSUER_SILENT,
         "actor": "system",
-        "reason": "the issuer did not answer in time",
+        "reason": reason,
     }
     entry = turn.record(request.kind, facts)
     after = continued(request, turn.said(request.kind, facts))
     seal = (session.mak, admission.MAC_ALGORITHM) if session else None
     return Step(
         (entry,),
-        (put(REQUESTS, after), remove(DUE, due.key), owed_since(trace_key, turn)),
+        (put(REQUESTS, after), remove(DUE, f"answer:{trace_key}"), owed_since(trace_key, turn)),
         (Outgoing(trace_key, answer_to(after, policy), seal),),
     )
 

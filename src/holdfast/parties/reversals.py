@@ -10,7 +10,7 @@ from typing import Any
 
 from holdfast.clock import business_date
 from holdfast.domain import responses
-from holdfast.domain.commands import REVERSAL, Undo
+from holdfast.domain.commands import BY_NAME, REVERSAL, Undo
 from holdfast.domain.hold import Act, Reversal, State, fold, load, take_out
 from holdfast.domain.policy import Policy
 from holdfast.domain.projections import hold_after, opened, reversed_by
@@ -47,8 +47,33 @@ def reverse(event: Received, policy: Policy) -> Decision:
         return turned_away(event, responses.MAC_ERROR, turn, policy)
     seal = (admitted.session.mak, MAC_ALGORITHM)
     if known is not None:
-        return Step(send=(Outgoing(event.link, answer_to(known, policy), seal),))
+        return reversed_again(event, undo, known, seal, turn, policy)
     return record_reversal(event, undo, original, hold, admitted, turn, policy)
+
+
+def reversed_again(
+    event: Received, undo: Undo, known: Request, seal: tuple[bytes, str], turn: Turn, policy: Policy
+) -> Step:
+    """A reversal that we know gets its first answer, unless its key now means another request: that is not undone."""
+    if BY_NAME[known.echoes].mti == undo.kind.mti:
+        return Step(send=(Outgoing(event.link, answer_to(known, policy), seal),))
+    facts = {
+        "phase": "duplicate",
+        "trace_key": known.trace_key,
+        "actor": undo.operator or "terminal",
+        "terminal_id": undo.key.terminal,
+        "response_code": responses.DUPLICATE,
+        "reason": f"the key names {known.entry}, which reversed another request than {undo.undoes}",
+    }
+    entry = turn.record(REVERSAL, facts)
+    other = known._replace(
+        echoes=undo.kind.name,
+        amount_minor=undo.amount_minor or 0,
+        response_code=responses.DUPLICATE,
+        entry=turn.entry,
+        answered_us=turn.now_us,
+    )
+    return Step((entry,), send=(Outgoing(event.link, answer_to(other, policy), seal),))
 
 
 def record_reversal(
