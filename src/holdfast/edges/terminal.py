@@ -31,7 +31,7 @@ REVERSAL_WAIT_S = 3.0
 
 
 class Counter:
-    """What the options before the action say."""
+    """What the options of every action say."""
 
     terminal_id: str
     folder: Path
@@ -250,7 +250,7 @@ def void(
         send_again(counter, counter.repeat)
     required(original=original, card=card)
     if counter.supervisor is None:
-        raise BadInput("a void needs a supervisor: add --supervisor 00 before the action")
+        raise BadInput("a void needs a supervisor: add --supervisor 00")
     facts = {"authorization_code": original, "date": date, "card": card_of(card, expiry)}
     amount_minor = parse_amount(amount) if amount else None
     business(counter, "void", {"amount_minor": amount_minor, "supervisor": counter.supervisor, **facts})
