@@ -144,7 +144,7 @@ class World:
             self.witness.quiet(self._databases)
         for machine in self.machines:
             machine.keep()
-        self._audit()
+        self.audit()
         return self.counts()
 
     def counts(self) -> Counts:
@@ -153,7 +153,8 @@ class World:
         simulated_s = (self.scheduler.now_us - self.plan.start_us) / SECOND_US
         return Counts(requests, dict(self.faults.counts), simulated_s, self.scheduler.trace())
 
-    def _audit(self) -> None:
+    def audit(self) -> None:
+        """Judge everything that was recorded; complaints are added to `complaints`."""
         register, book = self.acquirers.database, self.issuer.database
         auditor = Auditor(register, book, self.complain)
         auditor.hosts()
