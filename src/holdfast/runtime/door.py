@@ -61,8 +61,8 @@ class Door:
     async def _answer(self, line: bytes) -> Answer:
         try:
             request = orjson.loads(line)
-            name, arguments = request["command"], request.get("arguments", {})
-            actor, key = request.get("actor", "operator"), request.get("key", "")
+            name, arguments = str(request["command"]), dict(request.get("arguments", {}))
+            actor, key = str(request.get("actor", "operator")), str(request.get("key", ""))
         except (ValueError, KeyError, TypeError, AttributeError):
             return {"ok": False, "reason": "a request is a JSON object with a command"}
         if name == STATUS:

@@ -1,8 +1,9 @@
-"""The log of a process: one JSON object a line, appended to a file of mode 0600.
+"""The log of a process: one JSON object a line, appended to a file of mode 0600. What libraries say goes there too.
 
 No card number may ever stand there. What could be one is struck out, although nobody is supposed to log it.
 """
 
+import logging
 import os
 import re
 from collections.abc import MutableMapping
@@ -36,6 +37,25 @@ def open_log(path: Path, name: str) -> Log:
         logger.info(event, **facts)
 
     return say
+
+
+class Forwarding(logging.Handler):
+    """Lets libraries speak through our log: their words, and of an error its kind, never its text or its values."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line."""
+        error = record.exc_info[0] if record.exc_info else None
+        # Only the text that stands in the library's code: the arguments may be anything.
+        self._log(str(record.msg), library=record.name, error=error.__name__ if error else None)
+
+
+def forward_libraries(log: Log) -> None:
+    """From now on, what libraries warn of is a line of this log."""
+    logging.basicConfig(handlers=[Forwarding(log)], level=logging.WARNING, force=True)
 
 
 def without_long_numbers(_logger: object, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

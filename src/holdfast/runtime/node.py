@@ -12,15 +12,16 @@ import socket
 import sys
 import time
 import traceback
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 import uvloop
 
 from holdfast.domain.policy import Policy
 from holdfast.domain.records import ACQUIRER_LOGS, ACQUIRER_TABLES, ISSUER_LOGS, ISSUER_TABLES, ISSUERS
-from holdfast.errors import BadInput, Fenced, HoldfastError, StoreError
+from holdfast.errors import BadInput, Fenced, HoldfastError, StoreError, Unreachable
 from holdfast.keys.file import FileKeys
 from holdfast.parties.acquirer import Acquirer
 from holdfast.parties.issuer import Issuer
@@ -40,7 +41,7 @@ from holdfast.runtime.config import (
 from holdfast.runtime.door import Door
 from holdfast.runtime.driver import CountedLinks, Driver
 from holdfast.runtime.engine import Engine, Log
-from holdfast.runtime.logs import open_log
+from holdfast.runtime.logs import forward_libraries, open_log
 from holdfast.runtime.tcp import HOST_LIMITS, HostLinks, Limits, Station, listen
 from holdfast.store.interface import Store
 from holdfast.store.postgres import PostgresStore
@@ -52,12 +53,18 @@ TAKE_INTERVAL_S = 0.5
 WATCH_INTERVAL_S = 0.5
 """How often an issuer that waits asks for its log, and a worker looks where its issuers are."""
 
+DATABASE_PATIENCE_S = 30.0
+DATABASE_RETRY_S = 0.1
+
 LINKS_PATIENCE_S = 2.0
 LINKS_POLL_S = 0.01
 
 EXIT_BUG, EXIT_REFUSED, EXIT_FENCED = 1, 4, 5
 
 _LEASE_HOLDER = "SELECT holder FROM logs WHERE log = $1"
+
+
+_Connected = TypeVar("_Connected")
 
 
 class Node:
@@ -123,15 +130,18 @@ def now_us() -> int:
 async def run_acquirer(config: NodeConfig, log: Log) -> None:
     """Serve terminals on the socket that was handed to us, linked to every issuer of the table."""
     keys = FileKeys.open(Path(config.keys))
-    store = await PostgresStore.connect(config.dsn, ACQUIRER, ACQUIRER_TABLES)
-    reader = await PostgresReader.connect(config.dsn, ACQUIRER)
+    store = await patiently(lambda: PostgresStore.connect(config.dsn, ACQUIRER, ACQUIRER_TABLES))
+    reader = await patiently(lambda: PostgresReader.connect(config.dsn, ACQUIRER))
     node = Node(config, log, store, keys)
     await take_log(node)
     hosts = HostLinks(Station(node.links, node.engine, node.driver.wake, log, ASCII_1987, HOST_LIMITS))
     watching = asyncio.create_task(watch_issuers(node, reader, hosts))
     try:
         await wait_for_links(hosts)
-        await node.serve(socket.socket(fileno=config.listen))
+        serving = asyncio.create_task(node.serve(socket.socket(fileno=config.listen)))
+        await asyncio.wait((serving, watching), return_when=asyncio.FIRST_COMPLETED)
+        # Watching has no end, so if it ended it raised.
+        await (watching if watching.done() else serving)
     finally:
         watching.cancel()
         await hosts.close()
@@ -178,7 +188,7 @@ def address_of(text: str, config: NodeConfig) -> Address | None:
 async def run_issuer(config: NodeConfig, log: Log) -> None:
     """Answer acquirers, once the book is ours; several installations on one database have one active issuer."""
     keys = FileKeys.open(Path(config.keys))
-    store = await PostgresStore.connect(config.dsn, ISSUER, ISSUER_TABLES)
+    store = await patiently(lambda: PostgresStore.connect(config.dsn, ISSUER, ISSUER_TABLES))
     node = Node(config, log, store, keys)
     await take_log(node)
     place = folder_of(config.holder)
@@ -230,6 +240,18 @@ async def publish_holder(config: NodeConfig) -> None:
 # --- both ---------------------------------------------------------------------------------------------------------
 
 
+async def patiently(connect: Callable[[], Awaitable[_Connected]]) -> _Connected:
+    """Connect to a database that may be starting just now; Unreachable when it stays away."""
+    until_s = asyncio.get_running_loop().time() + DATABASE_PATIENCE_S
+    while True:
+        try:
+            return await connect()
+        except Unreachable:
+            if asyncio.get_running_loop().time() > until_s:
+                raise
+        await asyncio.sleep(DATABASE_RETRY_S)
+
+
 async def take_log(node: Node) -> None:
     """Take a log, waiting as long as others hold them all."""
     told = False
@@ -279,7 +301,9 @@ def main() -> None:
     if os.getppid() != config.parent:
         sys.exit("the starter is gone already")
     os.umask(0o077)
-    sys.exit(uvloop.run(run(config, open_log(Path(config.log), config.name))))
+    log = open_log(Path(config.log), config.name)
+    forward_libraries(log)
+    sys.exit(uvloop.run(run(config, log)))
 
 
 if __name__ == "__main__":

@@ -147,6 +147,7 @@ class Supervisor:
 
     async def start(self) -> RoleDsns:
         """Start everything; returns where the roles connect. `ready` waits until a terminal can be served."""
+        make_keys_folder(self._plan.keys)
         dsns, self._database = await self._start_database()
         self._reader_dsn = dsns.reader_acquirer
         open_or_create_keys(self._plan.keys, fresh=not await _has_logs(dsns.acquirer))
@@ -290,6 +291,14 @@ async def _status_at(door: Path) -> dict[str, Any] | None:
 
 
 # --- what has to be there first -----------------------------------------------------------------------------------
+
+
+def make_keys_folder(keys: Path) -> None:
+    """The folder of keys and passwords, closed to others when it is new."""
+    try:
+        keys.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unreachable(f"{keys} cannot be made: {error.strerror}; --keys must name a folder of yours") from error
 
 
 def open_or_create_keys(keys: Path, fresh: bool) -> None:

@@ -277,7 +277,7 @@ class HostLinks:
             link = WireLink(self._station, host)
             try:
                 await asyncio.wait_for(connect(link, address), CONNECT_TIMEOUT_S)
-            except (OSError, TimeoutError) as error:
+            except (OSError, ValueError, TimeoutError) as error:  # ValueError: a name that cannot be a host's.
                 if not told:
                     reason = getattr(error, "strerror", None) or "no answer"
                     self._log("host cannot be reached, trying on", host=host, address=str(address), reason=reason)
