@@ -19,7 +19,7 @@ from holdfast.errors import RegisterBroken
 from holdfast.ids import entry_id
 from holdfast.reading.log_audit import LogAudit, Problems
 from holdfast.reading.order import in_order
-from holdfast.reading.rebuild import Book, Facts, Place
+from holdfast.reading.rebuild import Book, Facts, OpenOrders, Place
 from holdfast.reading.workbook import Workbook
 from holdfast.store.interface import Reader
 
@@ -69,6 +69,7 @@ class _Audit:
         self._logs: dict[str, LogAudit] = {}
         self._doubts: dict[Place, Row | None] = {}
         """Rows as they are stored (None: not there), where they are not as rebuilt."""
+        self._open_orders = OpenOrders()
         self.problems = Problems()
         self.workbook = Workbook(book.tables)
 
@@ -82,7 +83,9 @@ class _Audit:
             await log.beyond()
         await self._tell_headless()
         for place in sorted(self._doubts, key=lambda place: (place[0].name, place[1])):
-            self.problems.add(self._difference(place))
+            stored, rebuilt = self._doubts[place], self.workbook.get(place)
+            if not self._open_orders.excuse(place, stored, rebuilt):
+                self.problems.add(_difference(place, stored, rebuilt))
 
     def result(self) -> Audited:
         logs = [CheckedLog(log.log, log.size, log.root.hex()) for log in self._logs.values()]
@@ -105,10 +108,11 @@ class _Audit:
 
     def _apply(self, facts: Facts) -> None:
         name = entry_id(facts["log"], facts["number"])
-        complaint = self._book.complaint(facts)
-        if complaint is not None:
-            self.problems.add(f"{name}: {complaint}")
         try:
+            complaint = self._book.complaint(facts)
+            if complaint is not None:
+                self.problems.add(f"{name}: {complaint}")
+            self._open_orders.note(facts)
             for place, row in self._book.changes(self.workbook, facts).items():
                 self.workbook.put(place, row)
                 if place in self._doubts and self._doubts[place] == row:
@@ -119,10 +123,16 @@ class _Audit:
 
     async def _tell_headless(self) -> None:
         """A log whose head was removed would not even be listed."""
-        for name in self._book.logs:
-            if name not in self._logs and (
-                await self._reader.entries(name, 1, 1) or await self._reader.checkpoint(name, 0) is not None
-            ):
+        suspects = [
+            name
+            for name in self._book.logs
+            if name not in self._logs
+            and (await self._reader.entries(name, 1, 1) or await self._reader.checkpoint(name, 0) is not None)
+        ]
+        # One that another worker has just begun has its head by now.
+        listed = {head.log for head in await self._reader.logs()}
+        for name in suspects:
+            if name not in listed:
                 self.problems.add(f"log {name} has entries or checkpoints, but no head")
 
     # --- rows -----------------------------------------------------------------------------------------------------
@@ -146,19 +156,19 @@ class _Audit:
             self._doubts[table, due[0]] = None
             due = next(rebuilt, None)
 
-    def _difference(self, place: Place) -> str:
-        """One sentence about a stored row that is not as its entries make it."""
-        table, key = place
-        stored, rebuilt = self._doubts[place], self.workbook.get(place)
-        name = f"row {key.hex() if isinstance(key, bytes) else key} of {table.name}{_entry_of(rebuilt or stored)}"
-        if stored is None:
-            return f"{name} is missing{': nothing would see to it' if table is DUE else ''}"
-        if rebuilt is None:
-            return f"{name} is there, but no entry says so"
-        fields = [field for field, is_, said in zip(stored._fields, stored, rebuilt, strict=True) if is_ != said]
-        told = [f"{f} is {_shown(getattr(stored, f))}, not {_shown(getattr(rebuilt, f))}" for f in fields]
-        more = f" and {len(told) - FIELDS_TOLD_MAX} more" if len(told) > FIELDS_TOLD_MAX else ""
-        return f"{name} is not what its entries say: {', '.join(told[:FIELDS_TOLD_MAX])}{more}"
+
+def _difference(place: Place, stored: Row | None, rebuilt: Row | None) -> str:
+    """One sentence about a stored row that is not as its entries make it."""
+    table, key = place
+    name = f"row {key.hex() if isinstance(key, bytes) else key} of {table.name}{_entry_of(rebuilt or stored)}"
+    if stored is None:
+        return f"{name} is missing{': nothing would see to it' if table is DUE else ''}"
+    if rebuilt is None:
+        return f"{name} is there, but no entry says so"
+    fields = [field for field, is_, said in zip(stored._fields, stored, rebuilt, strict=True) if is_ != said]
+    told = [f"{f} is {_shown(getattr(stored, f))}, not {_shown(getattr(rebuilt, f))}" for f in fields]
+    more = f" and {len(told) - FIELDS_TOLD_MAX} more" if len(told) > FIELDS_TOLD_MAX else ""
+    return f"{name} is not what its entries say: {', '.join(told[:FIELDS_TOLD_MAX])}{more}"
 
 
 def _entry_of(row: Row) -> str:

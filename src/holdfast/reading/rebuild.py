@@ -119,6 +119,33 @@ def acquirer_ready(known: Rows, facts: Facts) -> bool:
     return bool(request.undo == "owed") if phase in ("undone", "objected") else True
 
 
+class OpenOrders:
+    """Requests whose late answer and whose acknowledged reversal stand in two logs.
+
+    Which of them came last decides whether a reversal is owed again, and no entry says it: both may be so.
+    """
+
+    def __init__(self) -> None:
+        self._logs: dict[str, dict[str, set[str]]] = {}
+
+    def note(self, facts: Facts) -> None:
+        """Take an entry into account."""
+        phase = facts.get("phase")
+        if phase in ("late", "undone"):
+            logs = self._logs.setdefault(facts["trace_key"], {"late": set(), "undone": set()})
+            logs[phase].add(facts["log"])
+
+    def excuse(self, place: Place, stored: Row | None, rebuilt: Row | None) -> bool:
+        """Whether a row differs from the rebuilt one in nothing but that."""
+        table, key = place
+        logs = self._logs.get(str(key).removeprefix("undo:") if table is DUE else str(key))
+        if logs is None or len(logs["late"] | logs["undone"]) < 2 or not all(logs.values()):
+            return False
+        if table is DUE or stored is None or rebuilt is None:
+            return table is DUE
+        return bool(stored._replace(undo=rebuilt.undo) == rebuilt)
+
+
 def _without_worker(row: Row) -> Row:
     return row._replace(due_us=0, attempts=0, since_us=0) if isinstance(row, Due) else row
 
