@@ -45,6 +45,7 @@ HEALTHY_S = 30.0
 DRAIN_S = 15.0
 """A node gives itself a few seconds; past this it hangs."""
 
+BACKLOG = 1024
 PORTS_TRIED = 100
 PORT_PATIENCE_S = 2.0
 """What an earlier `up` left may take a moment to let go of its port."""
@@ -360,6 +361,8 @@ def _bind(address: Address, shared: bool) -> socket.socket:
         if shared:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind(place)
+        # A port is only ours once somebody listens; whoever connects this early waits for a worker.
+        listener.listen(BACKLOG)
     except BaseException:
         listener.close()
         raise
