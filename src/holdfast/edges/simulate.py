@@ -37,7 +37,8 @@ def simulate(
     if cores < 0:
         raise BadInput(f"--cores {cores} is less than 0")
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("worlds", total=len(which))
         found = 0
 
@@ -71,7 +72,7 @@ def print_report(report: Report) -> None:
     rows = [
         ("worlds", f"{report.seeds:,}"),
         ("requests", f"{report.requests:,}"),
-        ("simulated days", f"{report.simulated_seconds / 86_400:,.0f}"),
+        ("simulated seconds of traffic", f"{report.simulated_seconds:,}"),
         ("seconds", f"{report.seconds:,.1f}"),
         ("complaints", f"{len(report.complaints):,}"),
         ("trace", report.trace),

@@ -4,27 +4,34 @@ A kind's rate is none, low or high. What is counted is what took effect: a messa
 a machine that crashed was running.
 """
 
+from math import exp, log
 from random import Random
 from typing import NamedTuple
 
-LOSS = "message lost"
-COPY = "message copied"
-DELAY = "message delayed"
-CUT = "link cut"
-HALF_CUT = "link cut at one end"
-CRASH_BEFORE = "crash before commit"
-CRASH_AFTER = "crash after commit, before send"
-KILL = "machine killed"
-POWER_OFF = "terminal power off"
-UNKNOWN = "commit of unknown outcome"
-STALL = "machine stopped for a while"
-OVERTAKEN = "request after its own reversal"
-"""Not drawn: it comes of delays, and is counted because so much depends on it."""
+LOSS = "loss"
+COPY = "copy"
+DELAY = "delay"
+CLOG = "clog"
+"""A way is stopped up: whatever is sent on it arrives, out of order, when it is free again."""
+CUT = "cut"
+HALF_CUT = "half-cut"
+"""A cut that one end does not notice for long."""
+CRASH_BEFORE = "crash-before-commit"
+CRASH_AFTER = "crash-after-commit"
+"""After the commit, and before anything was sent."""
+KILL = "kill"
+POWER_OFF = "power-off"
+UNKNOWN = "commit-unknown"
+STALL = "stall"
+"""A machine stops in the middle of what it does, and goes on later."""
+OVERTAKEN = "overtaken"
+"""A request arrives after its own reversal. It is not drawn, but comes of the others; so much depends on it."""
 
 LEVELS: dict[str, tuple[float, float, float]] = {
     LOSS: (0.0, 0.01, 0.10),
     COPY: (0.0, 0.01, 0.10),
     DELAY: (0.0, 0.01, 0.08),
+    CLOG: (0.0, 0.2, 1.5),
     CUT: (0.0, 0.2, 1.5),
     CRASH_BEFORE: (0.0, 0.001, 0.008),
     CRASH_AFTER: (0.0, 0.001, 0.008),
@@ -33,7 +40,7 @@ LEVELS: dict[str, tuple[float, float, float]] = {
     UNKNOWN: (0.0, 0.002, 0.03),
     STALL: (0.0, 0.0005, 0.004),
 }
-"""Kind -> its rates: a share of the messages, commits or pauses, and for cuts, kills and power so many a minute."""
+"""Kind -> its rates: a share of the messages, commits or pauses; clogs, cuts, kills and power-offs by the minute."""
 
 KINDS = (*LEVELS, HALF_CUT, OVERTAKEN)
 
@@ -82,3 +89,7 @@ class Faults:
     def between(self, low_s: float, high_s: float) -> int:
         """A time in microseconds."""
         return int(self.dice.uniform(low_s, high_s) * 1_000_000)
+
+    def of_any_size(self, low_s: float, high_s: float) -> int:
+        """A time in microseconds; short ones are as likely to be met as long ones."""
+        return int(exp(self.dice.uniform(log(low_s), log(high_s))) * 1_000_000)

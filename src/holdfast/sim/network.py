@@ -7,14 +7,17 @@ it notices. What is on its way still arrives where the end is open.
 from collections.abc import Callable
 from functools import partial
 
-from holdfast.sim.faults import COPY, CUT, DELAY, HALF_CUT, LOSS, Faults
+from holdfast.sim.faults import CLOG, COPY, CUT, DELAY, HALF_CUT, LOSS, Faults
 from holdfast.sim.scheduler import Scheduler
 from holdfast.wire.dialect import Dialect
 from holdfast.wire.framing import Frames
 
+Received = Callable[[bytes], None]
+
 LATENCY_S = (0.003, 0.06)
 LONG_DELAY_S = (1.0, 240.0)
 """Up to minutes, so that a request arrives after its own reversal."""
+CLOG_S = (5.0, 120.0)
 NOTICE_S = (0.05, 1.0)
 """How soon an end learns that the other closed."""
 HALF_OPEN_S = (5.0, 90.0)
@@ -40,7 +43,8 @@ class End:
         self.name = name
         self.open = True
         self.other = self
-        self.received: Callable[[bytes], None] = nothing_received
+        self.clogged_until_us = 0
+        self.received: Received = nothing_received
         self.lost: Callable[[], None] = nothing_lost
         self._frames = Frames()
         self._network = network
@@ -100,6 +104,11 @@ class Network:
         first.close()
         self.abandon(second, half)
 
+    def clog(self, end: End) -> None:
+        """What is written at this end waits, for a while."""
+        self._scheduler.note(f"clog {end.name}")
+        end.clogged_until_us = self._scheduler.now_us + self._faults.between(*CLOG_S)
+
     def abandon(self, end: End, unnoticed: bool) -> None:
         """The other side of `end` is gone; it learns of it soon, or much later."""
         delay_us = self._faults.between(*(HALF_OPEN_S if unnoticed else NOTICE_S))
@@ -109,8 +118,11 @@ class Network:
         faults = self._faults
         delay_us = faults.between(*LATENCY_S)
         if faults.strikes(DELAY):
-            delay_us += faults.between(*LONG_DELAY_S)
+            delay_us += faults.of_any_size(*LONG_DELAY_S)
             kind = kind or DELAY
+        if end.clogged_until_us > self._scheduler.now_us:
+            delay_us += end.clogged_until_us - self._scheduler.now_us
+            kind = kind or CLOG
         self._scheduler.after(delay_us, partial(self._arrive, end.other, frame, kind))
 
     def _arrive(self, end: End, frame: bytes, kind: str) -> None:

@@ -21,10 +21,10 @@ from holdfast.parties.settings import ACQUIRER
 from holdfast.parties.step import Command
 from holdfast.sim import plan as plans
 from holdfast.sim.auditor import Auditor
-from holdfast.sim.faults import CUT, KILL, OVERTAKEN, POWER_OFF, Faults, Hostility
+from holdfast.sim.faults import CLOG, CUT, KILL, OVERTAKEN, POWER_OFF, Faults, Hostility
 from holdfast.sim.keys import SimKeys
 from holdfast.sim.machine import EVERY_POINT, KEEP_US, Line, Machine, Role, Site, Stage
-from holdfast.sim.network import Network
+from holdfast.sim.network import End, Network
 from holdfast.sim.plan import ISSUERS, Plan
 from holdfast.sim.plant import HONEST, Cast
 from holdfast.sim.scheduler import Scheduler
@@ -45,11 +45,11 @@ ACQUIRER_INSTALLATION, ISSUER_INSTALLATION = "acquirer", "issuer"
 
 
 class Counts(NamedTuple):
-    """What happened in a world, in numbers."""
+    """What happened in a world, in numbers; of its time only the seconds of traffic count."""
 
     requests: int
     faults: dict[str, int]
-    simulated_s: float
+    simulated_s: int
     trace: str
 
 
@@ -150,8 +150,7 @@ class World:
     def counts(self) -> Counts:
         """What happened so far, in numbers."""
         requests = sum(till.requests for till in self.tills)
-        simulated_s = (self.scheduler.now_us - self.plan.start_us) / SECOND_US
-        return Counts(requests, dict(self.faults.counts), simulated_s, self.scheduler.trace())
+        return Counts(requests, dict(self.faults.counts), self.minutes * 60, self.scheduler.trace())
 
     def audit(self) -> None:
         """Judge everything that was recorded; complaints are added to `complaints`."""
@@ -234,7 +233,7 @@ class World:
     # --- misfortune that comes by the minute ----------------------------------------------------------------------
 
     def _begin_misfortune(self) -> None:
-        for kind, act in ((CUT, self._cut), (KILL, self._kill), (POWER_OFF, self._power_off)):
+        for kind, act in ((CLOG, self._clog), (CUT, self._cut), (KILL, self._kill), (POWER_OFF, self._power_off)):
             self._comes_again(kind, act)
 
     def _comes_again(self, kind: str, act: Callable[[], None]) -> None:
@@ -248,10 +247,18 @@ class World:
             act()
             self._comes_again(kind, act)
 
+    def _clog(self) -> None:
+        if ends := self._ends():
+            end = self.faults.dice.choice(ends)
+            self.stage.network.clog(end if self.faults.dice.random() < 0.5 else end.other)
+
     def _cut(self) -> None:
-        ends = [end for machine in self.acquirers.machines for end in machine.lines()]
-        if ends:
+        if ends := self._ends():
             self.stage.network.cut(self.faults.dice.choice(ends))
+
+    def _ends(self) -> list[End]:
+        """The acquirers' ends of all connections."""
+        return [end for machine in self.acquirers.machines for end in machine.lines()]
 
     def _kill(self) -> None:
         machine = self.faults.dice.choice([*self.acquirers.machines, *self.issuer.machines])
