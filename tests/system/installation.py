@@ -4,6 +4,7 @@ Everything is done as a user would do it, by commands. Only killing needs to kno
 of `status` and of the kernel.
 """
 
+import asyncio
 import contextlib
 import csv
 import os
@@ -19,6 +20,9 @@ import orjson
 
 from holdfast.edges import sample
 from holdfast.ids import luhn_valid
+from holdfast.runtime.config import door_of
+from holdfast.runtime.datafolder import DataFolder
+from holdfast.runtime.door import STATUS, call
 from holdfast.runtime.strays import postgres_in
 
 READY_S = 60.0
@@ -159,6 +163,11 @@ class Installation:
         """The lines of a process's log."""
         text = (self.data / "logs" / f"{name}.log").read_text(encoding="utf-8")
         return [orjson.loads(line) for line in text.splitlines()]
+
+    def in_flight(self, who: str) -> int:
+        """How many requests a process says that it is working on."""
+        status = asyncio.run(call(door_of(DataFolder(self.data), who), STATUS))
+        return int(status["in_flight"])
 
     # --- commands -------------------------------------------------------------------------------------------------
 

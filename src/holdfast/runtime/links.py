@@ -84,7 +84,12 @@ class Links:
         return frozenset(self._hosts)
 
     def wait(self, trace_key: str, link_id: LinkId) -> None:
-        """The answer to this trace key goes to this link: the newest one that asked."""
+        """The answer to this trace key goes to this link: the newest one that asked.
+
+        Who is gone by now waits no more: nobody would ever take that wait back.
+        """
+        if link_id not in self._links and link_id not in self._callers:
+            return
         self._waits[trace_key] = link_id
         self._waited_on.setdefault(link_id, set()).add(trace_key)
 

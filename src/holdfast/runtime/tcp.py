@@ -164,6 +164,8 @@ class WireLink(asyncio.Protocol):
             return
         for body in bodies:
             self._take(body)
+            if self._hung_up:
+                return  # A chunk may hold thousands of frames: who has been sent away is not heard, nor logged, again.
         if self._frames.fault is not None:
             self._refuse(self._frames.fault)
         elif not self._frames.pending:
@@ -176,7 +178,7 @@ class WireLink(asyncio.Protocol):
     def write(self, frame: bytes) -> None:
         """See `Link.write`."""
         transport = self._transport
-        if transport is None or transport.is_closing():
+        if transport is None or self._hung_up:
             return
         transport.write(frame)
         if transport.get_write_buffer_size() > self._station.limits.unread_bytes_max:
@@ -214,6 +216,10 @@ class WireLink(asyncio.Protocol):
             self._transport.close()
 
     # --- within ---------------------------------------------------------------------------------------------------
+
+    @property
+    def _hung_up(self) -> bool:
+        return self._transport is None or self._transport.is_closing()
 
     def _take(self, body: bytes) -> None:
         try:
