@@ -1,5 +1,6 @@
 """A running installation, its processes as real as anybody's, and standard terminals that talk to it over TCP."""
 
+import asyncio
 import contextlib
 import json
 import signal
@@ -8,10 +9,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from holdfast.edges import sample
+from holdfast.edges.status import gathered
 from holdfast.runtime.config import parse_address
 from holdfast.wire.message import Message
 from tests.standard_terminal import StandardTerminal
@@ -52,9 +55,9 @@ class Up:
         return self.process.pid
 
     def status(self) -> dict[str, Any]:
-        """What `holdfast status` says."""
-        found: dict[str, Any] = json.loads(holdfast("status", "--data", self.folder, "--json").stdout)
-        return found
+        """What `holdfast status` gathers."""
+        with ThreadPoolExecutor(1) as aside:  # A test may have a loop of its own in this thread.
+            return aside.submit(asyncio.run, gathered(self.folder, "", None)).result()
 
     def pids(self) -> dict[str, int]:
         """The processes that serve, by name."""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.errors import Unreachable
-from holdfast.runtime.config import Address
+from holdfast.errors import BadInput, Unreachable
+from holdfast.runtime.config import Address, parse_address
 from holdfast.runtime.supervise import bind_listeners
 from tests.running import Up, holdfast, running
 
@@ -47,9 +47,14 @@ def test_a_folder_that_cannot_be_is_refused(tmp_path: Path) -> None:
     assert refused("up", "--data", tmp_path / ("long" * 300))[0] == 2
 
 
-@pytest.mark.parametrize("pos", ["9000", "127.0.0.1", "127.0.0.1:70000", ":9000", "unix:/tmp/x", "::1:9000"])
-def test_an_address_that_is_none_is_refused(tmp_path: Path, pos: str) -> None:
-    assert refused("up", "--data", tmp_path / "data", "--pos", pos)[0] == 2
+@pytest.mark.parametrize("pos", ["9000", "127.0.0.1", "127.0.0.1:70000", ":9000", "::1:9000", "127.0.0.1:0"])
+def test_what_is_no_address(pos: str) -> None:
+    with pytest.raises(BadInput, match=r"9000|65535"):
+        parse_address(pos)
+
+
+def test_an_address_that_terminals_cannot_use_is_refused(tmp_path: Path) -> None:
+    assert refused("up", "--data", tmp_path / "data", "--pos", "unix:/tmp/x")[0] == 2
 
 
 def test_a_database_that_is_not_there_is_refused(tmp_path: Path) -> None:
