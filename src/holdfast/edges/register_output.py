@@ -38,7 +38,7 @@ def _request_cells(row: RegisterRow) -> list[str | Text]:
     outcome = Text(f"{row.outcome} {row.response_code or ''}".rstrip(), style=COLOURS.get(row.outcome, ""))
     return [
         row.entry,
-        f"{row.date[5:]} {row.time[:5]}",
+        _when(row),
         SHORT_KINDS.get(row.kind, row.kind),
         outcome,
         format_amount(row.amount),
@@ -49,7 +49,7 @@ def _request_cells(row: RegisterRow) -> list[str | Text]:
 
 
 def _print_entries(rows: Iterable[EntryRow]) -> None:
-    columns = ("entry", "date", "time", "kind", "phase", "outcome", "amount", "trace key")
+    columns = ("entry", "when", "kind", "phase", "outcome", "amount", "trace key")
     _print(columns, (_entry_cells(row) for row in rows))
 
 
@@ -57,14 +57,17 @@ def _entry_cells(row: EntryRow) -> list[str | Text]:
     outcome = Text(" ".join(filter(None, (row.outcome, row.response_code))), style=COLOURS.get(row.outcome or "", ""))
     return [
         row.entry,
-        row.date[5:],
-        row.time,
-        row.kind,
+        _when(row),
+        SHORT_KINDS.get(row.kind, row.kind),
         row.phase or "",
         outcome,
         "" if row.amount is None else format_amount(row.amount),
         row.trace_key or "",
     ]
+
+
+def _when(row: RegisterRow | EntryRow) -> str:
+    return f"{row.date[5:]} {row.time[:5]}"
 
 
 def detail_json(detail: Detail) -> dict[str, Any]:

@@ -1,0 +1,273 @@
+"""`holdfast register …` as it is typed, against a real database: what is printed, where, and the exit codes."""
+
+import asyncio
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import pytest
+
+from holdfast.edges import cli
+from holdfast.keys.file import FileKeys
+from holdfast.register import proof as proofs
+from holdfast.runtime.config import without_login
+from holdfast.runtime.roles import RoleDsns
+from tests.reading.town import PostgresGround, Town, live
+
+
+class Printed(NamedTuple):
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[dict[str, object]]:
+        """JSON, one object a line."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+Command = Callable[..., Printed]
+
+
+class Lived(NamedTuple):
+    """An installation in which a day was lived, seen from outside."""
+
+    dsns: RoleDsns
+    options: tuple[str, ...]
+    public_key: bytes
+
+    def spoil(self, statement: str, *arguments: object) -> None:
+        asyncio.run(PostgresGround(self.dsns).spoil("acquirer", statement, *arguments))
+
+
+@pytest.fixture(scope="module")
+def lived(postgres: RoleDsns, tmp_path_factory: pytest.TempPathFactory) -> Lived:
+    folder = tmp_path_factory.mktemp("installation") / "keys"
+    keys = FileKeys.create(folder)
+    passwords = {urlsplit(dsn).username: urlsplit(dsn).password for dsn in postgres}
+    (folder / "database-roles.json").write_text(json.dumps(passwords), encoding="utf-8")
+
+    async def live_there() -> None:
+        ground = PostgresGround(postgres)
+        await ground.empty()
+        town = await Town.built(ground, keys=keys)
+        await live(town)
+        await town.sign_checkpoints()
+        await ground.close()
+
+    asyncio.run(live_there())
+    options = ("--db", without_login(postgres.acquirer), "--keys", str(folder))
+    return Lived(postgres, options, keys.public_key())
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Types `holdfast register WORDS`."""
+
+    def run(*words: str) -> Printed:
+        monkeypatch.setattr("sys.argv", ["holdfast", "register", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        code = ended.value.code
+        told = capsys.readouterr()
+        return Printed(code if isinstance(code, int) else 0, told.out, told.err)
+
+    return run
+
+
+# --- list and show ------------------------------------------------------------------------------------------------
+
+
+def test_list_prints_each_request_as_json(lived: Lived, typed: Command) -> None:
+    printed = typed("list", "--json", *lived.options)
+    assert (printed.code, printed.err) == (0, "")
+    assert len(printed.lines) == 16
+    (completion,) = (row for row in printed.lines if row["entry"] == "A-000011")
+    assert {name: completion[name] for name in ("kind", "outcome", "amount", "pre_auth_amount", "original")} == {
+        "kind": "completion",
+        "outcome": "approved",
+        "amount": 46_050,
+        "pre_auth_amount": 50_000,
+        "original": "A-000005",
+    }
+    assert re.fullmatch("[0-9a-f]{64}", str(completion["leaf"]))
+
+
+def test_list_is_a_table_for_people(lived: Lived, typed: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    printed = typed("list", *lived.options)
+    (line,) = (line for line in printed.out.splitlines() if "A-000011" in line)
+    assert line.split()[:8] == ["A-000011", "11-18", "19:06", "completion", "approved", "00", "460.50", "…0019"]
+    assert max(len(line.rstrip()) for line in printed.out.splitlines()) <= 80
+    # Nothing is folded: a row is a line.
+    assert len(printed.out.strip().splitlines()) == 18
+    shortened = typed("list", *lived.options, "--limit", "2")
+    assert "A-000031" in shortened.out
+    assert "A-000029" not in shortened.out
+
+
+def test_list_filters(lived: Lived, typed: Command) -> None:
+    for words, entries in (
+        (["--date", "2026-12-19", "--limit", "2"], ["A-000032", "A-000031"]),
+        (["--terminal", "T0000003", "--kind", "void"], ["A-000014"]),
+        (["--merchant", "104290080620003", "--amount", "99.00"], ["A-000029"]),
+        (["--card-last4", "0019", "--kind", "pre-authorization"], ["A-000005"]),
+        (["--rrn", "A00000000010"], ["A-000011"]),
+        (["--trace-key", "T0000001/000001/000005/0201"], ["A-000011"]),
+        (["--entries", "--trace-key", "T0000001/000001/000005/0200"], ["A-000011", "A-000010"]),
+        (["--entries", "--kind", "expiry"], ["A-000026"]),
+    ):
+        printed = typed("list", "--json", *words, *lived.options)
+        assert [row["entry"] for row in printed.lines] == entries, words
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--amount", "ten"], "amount 'ten' is not money"),
+        (["--date", "yesterday"], "date 'yesterday' is not a day, like 2026-11-22 or 1122"),
+        (["--card-last4", "12"], "--card-last4 '12' is not the last four digits of a card"),
+        (["--trace-key", "T1"], "trace key 'T1' is not terminal/batch/trace/MTI"),
+        (["--db", "mysql://here"], "a database address looks like postgresql://"),
+    ],
+)
+def test_list_refuses_what_cannot_be_asked(lived: Lived, typed: Command, words: list[str], says: str) -> None:
+    printed = typed("list", *lived.options, *words)
+    assert (printed.code, printed.out) == (2, "")
+    assert says in printed.err
+    assert printed.err.count("\n") == 1
+
+
+def test_a_folder_in_which_nothing_runs_is_named_with_the_command(typed: Command, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir(mode=0o700)
+    for folder in (tmp_path / "data", tmp_path / "nowhere"):
+        printed = typed("list", "--data", str(folder))
+        assert (printed.code, printed.out) == (4, "")
+        assert "`holdfast up --data" in printed.err
+
+
+def test_a_database_that_is_away_is_named(lived: Lived, typed: Command) -> None:
+    printed = typed("verify", "--db", "postgresql://127.0.0.1:1/holdfast", *lived.options[2:])
+    assert printed.code == 4
+    assert "the database at 127.0.0.1:1/holdfast cannot be reached" in printed.err
+
+
+def test_show_tells_an_entry_with_its_request(lived: Lived, typed: Command) -> None:
+    printed = typed("show", "A-000009", "--json", *lived.options)
+    (said,) = printed.lines
+    assert (said["entry"], said["outcome"], said["response_code"]) == ("A-000009", "declined", "25")
+    assert said["reason"] == "nearest hold A-000004: date is 1118, not 0101"
+    assert said["candidates"] == [
+        {"hold": "A-000004", "differs": [{"what": "date", "given": "0101", "registered": "1118"}]}
+    ]
+    printed = typed("show", "A00000000010", *lived.options)
+    assert printed.code == 0
+    for told in ("A-000011", "completion", "approved 00, shown as A-000011", "东湖宾馆", "A-000004", "leaf"):
+        assert told in printed.out
+
+
+def test_show_of_what_is_not_there_is_a_no(lived: Lived, typed: Command) -> None:
+    printed = typed("show", "A-000099", *lived.options)
+    assert (printed.code, printed.out, printed.err) == (1, "", "holdfast: A-000099 is not in the register\n")
+    assert typed("show", "something", *lived.options).code == 2
+
+
+# --- proofs -------------------------------------------------------------------------------------------------------
+
+
+def test_a_proof_is_printed_and_checks_without_a_database(lived: Lived, typed: Command, tmp_path: Path) -> None:
+    file = tmp_path / "p.json"
+    for named in ("A-000011", "A00000000010", "T0000001/000001/000005/0200"):
+        file.write_text(typed("proof", named, *lived.options).out, encoding="utf-8")
+        checked = typed("check-proof", str(file))
+        assert checked.code == 0
+        assert checked.out.startswith("entry A-000011 is in the register of 32 entries signed at ")
+        assert checked.out.endswith("; consistent, signer not pinned\n")
+    pinned = typed("check-proof", str(file), "--key", lived.public_key.hex(), "--json")
+    assert (pinned.code, pinned.lines[0]["ok"], pinned.lines[0]["signer_pinned"]) == (0, True, True)
+    other = typed("check-proof", str(file), "--key", bytes(32).hex())
+    assert (other.code, other.out) == (1, "the proof is signed with another key than the pinned one\n")
+    assert typed("proof", "A-000099", *lived.options).code == 1
+
+
+def test_every_change_of_a_proof_is_seen(lived: Lived, typed: Command, tmp_path: Path) -> None:
+    file = tmp_path / "p.json"
+    proof = json.loads(typed("proof", "A-000011", *lived.options).out)
+    for name, value in proof.items():
+        file.write_text(proofs.dumps({**proof, name: changed(value)}), encoding="utf-8")
+        checked = typed("check-proof", str(file))
+        assert checked.code == 1, name
+        assert checked.out.count("\n") == 1
+    for raw in (b"", b"{}", b"\xff\xfe", proofs.dumps(proof).replace("\n", "\r\n").encode()):
+        file.write_bytes(raw)
+        assert typed("check-proof", str(file)).code == 1
+    assert typed("check-proof", str(tmp_path / "none.json")).code == 2
+    assert typed("check-proof", str(file), "--key", "12").code == 2
+    assert typed("check-proof", str(file), "--key", "zz").code == 2
+
+
+def changed(value: Any) -> Any:
+    """Another value of the same type."""
+    match value:
+        case int():
+            return value + 1
+        case str():
+            return value[:-2] + ("0" if value[-2] != "0" else "1") + value[-1]
+        case list():
+            return value[1:]
+    return {**value, "amount": 1}
+
+
+def test_checkpoints_and_what_lies_between_them(lived: Lived, typed: Command, tmp_path: Path) -> None:
+    early, late = tmp_path / "early.txt", tmp_path / "late.txt"
+    late.write_text(typed("checkpoint", *lived.options).out, encoding="utf-8")
+    (said,) = typed("checkpoint", "--json", *lived.options).lines
+    assert (said["log"], said["size"], said["signed"]) == ("A", 32, late.read_text(encoding="utf-8"))
+    proof = typed("consistency", "14", str(late), *lived.options)
+    assert proof.code == 0
+    early.write_text(proof.out, encoding="utf-8")
+    checked = typed("check-proof", str(early))
+    assert checked.out == "log A of 32 entries extends the one of 14 without a change; consistent, signer not pinned\n"
+    none = typed("consistency", "15", "32", *lived.options)
+    assert none.code == 1
+    assert "no checkpoint of log A was signed at 15 entries" in none.err
+    assert typed("consistency", "32", "14", *lived.options).code == 1
+    assert typed("consistency", str(tmp_path / "none"), "14", *lived.options).code == 2
+
+
+# --- verify -------------------------------------------------------------------------------------------------------
+
+
+def test_verify_says_ok_and_then_names_what_was_changed(lived: Lived, typed: Command) -> None:
+    printed = typed("verify", "--json", *lived.options)
+    (said,) = printed.lines
+    assert (printed.code, said["ok"], said["entries"], said["problems"]) == (0, True, 67, [])
+    logs = said["logs"]
+    assert isinstance(logs, list)
+    assert [(log["log"], log["size"]) for log in logs] == [("A", 32), ("I", 35)]
+    assert typed("verify", *lived.options).out.rstrip().endswith("every row follows from them")
+
+    lived.spoil("UPDATE entries SET leaf = sha256(leaf) WHERE number = 11")
+    printed = typed("verify", "--json", *lived.options)
+    assert (printed.code, printed.lines[0]["ok"]) == (1, False)
+    assert printed.lines[0]["problems"] == ["A-000011: bytes changed: leaf does not match"]
+    printed = typed("verify", *lived.options)
+    assert printed.code == 1
+    assert "A-000011: bytes changed: leaf does not match" in printed.out
+    broken = typed("proof", "A-000010", *lived.options)
+    assert broken.code == 1
+    assert broken.err.endswith("see `holdfast register verify`\n")
+
+
+def test_verify_of_an_installation_with_other_keys_fails(lived: Lived, typed: Command, tmp_path: Path) -> None:
+    FileKeys.create(tmp_path / "keys")
+    roles = Path(lived.options[3], "database-roles.json").read_text(encoding="utf-8")
+    (tmp_path / "keys" / "database-roles.json").write_text(roles, encoding="utf-8")
+    printed = typed("verify", "--json", *lived.options[:2], "--keys", str(tmp_path / "keys"))
+    assert printed.code == 1
+    assert "does not hold for the key" in str(printed.lines[0]["problems"])
