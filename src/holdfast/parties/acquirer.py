@@ -49,6 +49,7 @@ from holdfast.parties.step import (
     Turn,
     Wait,
     Want,
+    entry_saying,
     new_token,
     pan_hash,
     seal_pan,
@@ -332,8 +333,8 @@ def refused(
         "hold_id": facts["original"],
     }
     kind = ask_of(event.message).kind
-    entry = turn.record(kind.name, facts)
-    request = opened(turn.said(kind.name, facts))
+    said = turn.said(kind.name, facts)
+    entry, request = entry_saying(said), opened(said)
     answer = Outgoing(event.link, answer_to(request, policy), (admitted.session.mak, admission.MAC_ALGORITHM))
     return Step((entry,), (insert(REQUESTS, request), *vaulted(card)), (answer,))
 
@@ -350,8 +351,8 @@ def forwarded(
 ) -> Step:
     """Nothing speaks against it: write "asked", and ask the issuer once that is durable."""
     facts |= {"phase": "asked", "outcome": "asked"}
-    entry = turn.record(asked.kind.name, facts)
-    request = opened(turn.said(asked.kind.name, facts))
+    said = turn.said(asked.kind.name, facts)
+    entry, request = entry_saying(said), opened(said)
     patience = Due(f"answer:{request.trace_key}", turn.now_us + policy.issuer_patience_us, 0, turn.now_us)
     assert card.issuer is not None, "the issuer is checked first"
     assert asked.card is not None, "the card is checked first"

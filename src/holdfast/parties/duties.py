@@ -42,6 +42,7 @@ from holdfast.parties.step import (
     RowOf,
     Step,
     Turn,
+    entry_saying,
     open_pan,
     verify_mac,
 )
@@ -159,8 +160,8 @@ def answered(
             "act": [act, request.asked_entry, request.amount_minor],
         }
         writes.append(put(HOLDS, hold_after(hold, facts)))
-    entry = turn.record(request.kind, facts)
-    after = continued(request, turn.said(request.kind, facts))
+    said = turn.said(request.kind, facts)
+    entry, after = entry_saying(said), continued(request, said)
     return Step((entry,), (put(REQUESTS, after), *writes))
 
 
@@ -185,8 +186,8 @@ def late_answer(request: Request, code: str, turn: Turn) -> Step:
         "actor": "issuer",
         "reason": f"the issuer approved when the request was {request.outcome}",
     }
-    entry = turn.record(request.kind, facts)
-    writes = [put(REQUESTS, continued(request, turn.said(request.kind, facts)))]
+    said = turn.said(request.kind, facts)
+    entry, writes = entry_saying(said), [put(REQUESTS, continued(request, said))]
     if request.undo != "owed":
         writes.append(owed_since(request.trace_key, turn))
     return Step((entry,), tuple(writes))
@@ -262,8 +263,8 @@ def left_unknown(request: Request, session: Session | None, reason: str, turn: T
         "actor": "system",
         "reason": reason,
     }
-    entry = turn.record(request.kind, facts)
-    after = continued(request, turn.said(request.kind, facts))
+    said = turn.said(request.kind, facts)
+    entry, after = entry_saying(said), continued(request, said)
     seal = (session.mak, admission.MAC_ALGORITHM) if session else None
     return Step(
         (entry,),

@@ -11,7 +11,7 @@ from typing import Any
 from holdfast.domain.journal import device_after, rows_of, sale_of
 from holdfast.domain.records import DEVICES, SALES, Device, Sale
 from holdfast.domain.tables import Entry, Write, insert, put
-from holdfast.parties.step import Outcome, Outgoing, Step, Turn, Wait
+from holdfast.parties.step import Outcome, Outgoing, Step, Turn, Wait, entry_saying
 
 
 class Page:
@@ -28,8 +28,8 @@ class Page:
     def note(self, kind: str, phase: str, facts: Mapping[str, Any]) -> None:
         """One more entry, and the rows after it. An entry that asks or stores gets its own number as its sequence."""
         body = {"sequence": self.turn.number, **facts, "phase": phase, "previous": self.turn.previous.hex()}
-        entry = self.turn.record(kind, body)
         written = self.turn.said(kind, body)
+        entry = entry_saying(written)
         self.device = device_after(self.device, written)
         for key in rows_of(written):
             self.sales[key] = sale_of(self.sales.get(key), written)

@@ -18,7 +18,7 @@ from holdfast.domain.records import HOLDS, REQUESTS, Hold, Request
 from holdfast.domain.tables import DUE, Due, Entry, Write, insert, put, remove
 from holdfast.ids import rrn_of
 from holdfast.parties.admission import MAC_ALGORITHM, Admitted, admit, turned_away
-from holdfast.parties.step import TURN, Decision, Outgoing, Received, RowOf, Step, Turn
+from holdfast.parties.step import TURN, Decision, Outgoing, Received, RowOf, Step, Turn, entry_saying
 from holdfast.parties.translate import answer_to, bare_answer, undo_of
 
 NOTHING = "nothing"
@@ -91,8 +91,8 @@ def record_reversal(
     writes: list[Write] = []
     if original is None:
         bar = common | bar_facts(undo, turn)
-        entry = turn.record(undo.kind.name, bar)
-        barred = opened(turn.said(undo.kind.name, bar))
+        said = turn.said(undo.kind.name, bar)
+        entry, barred = entry_saying(said), opened(said)
         writes.append(insert(REQUESTS, barred))
         before, turn = (entry,), turn.after(entry)
     effect, change = effect_on(original, hold, turn)
@@ -110,8 +110,8 @@ def record_reversal(
         "hold": change,
         "reason": undo.reason or None,
     }
-    entry = turn.record(REVERSAL, facts)
-    known = opened(turn.said(REVERSAL, facts))
+    said = turn.said(REVERSAL, facts)
+    entry, known = entry_saying(said), opened(said)
     writes.append(insert(REQUESTS, known))
     if original is not None and effect == Reversal.TAKEN_OUT:
         writes += taken_out(original, hold, facts, turn)

@@ -15,7 +15,7 @@ from holdfast.domain.records import ISSUER_LINKS, Answer, IssuerLink
 from holdfast.errors import BadInput, WireError
 from holdfast.ids import mask_pan, parse_entry_id, without_repeat
 from holdfast.parties.exchange import EXCHANGE_FIELD, MAC_ALGORITHM, MAC_FIELD, Exchange, answer_of_issuer, parse
-from holdfast.parties.step import LinkId, Outgoing, Received, RowOf, Step, Turn, Want, verify_mac
+from holdfast.parties.step import LinkId, Outgoing, Received, RowOf, Step, Turn, Want, entry_saying, verify_mac
 from holdfast.wire.dialect import ASCII_1987
 from holdfast.wire.message import Message
 from holdfast.wire.security import mac_block
@@ -96,8 +96,8 @@ def common_facts(asked: Asked) -> dict[str, Any]:
 
 def book(kind: str, facts: Mapping[str, Any], known: Rows, turn: Turn) -> Step:
     """One entry, and the rows that follow from it; `known` are the rows that were read."""
-    rows = ledger.changes(known, turn.said(kind, facts))
-    return Step((turn.record(kind, facts),), ledger.writes(known, rows))
+    said = turn.said(kind, facts)
+    return Step((entry_saying(said),), ledger.writes(known, ledger.changes(known, said)))
 
 
 def book_and_answer(asked: Asked, kind: str, facts: Mapping[str, Any], known: Rows, turn: Turn, policy: Policy) -> Step:

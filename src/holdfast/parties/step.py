@@ -153,16 +153,22 @@ class Turn(NamedTuple):
     def said(self, kind: str, facts: Mapping[str, Any]) -> dict[str, Any]:
         """The body of the next entry of the log when it says these facts (None is left out)."""
         body = {name: value for name, value in facts.items() if value is not None}
-        return body | {"log": self.log, "number": self.number, "at": self.now_us, "kind": kind}
+        body["log"], body["number"], body["at"], body["kind"] = self.log, self.number, self.now_us, kind
+        return body
 
     def record(self, kind: str, facts: Mapping[str, Any]) -> Entry:
         """The next entry of the log, saying these facts."""
-        encoded = encode(self.said(kind, facts))
-        return Entry(self.number, self.now_us, kind, encoded, leaf_hash(encoded))
+        return entry_saying(self.said(kind, facts))
 
     def after(self, entry: Entry) -> "Turn":
         """The turn as it stands when `entry` has been recorded: for a second entry in one step."""
         return self._replace(number=entry.number + 1, previous=entry.leaf)
+
+
+def entry_saying(said: dict[str, Any]) -> Entry:
+    """The entry with this body: what rows are made from is then exactly what stands in the log."""
+    encoded = encode(said)
+    return Entry(said["number"], said["at"], said["kind"], encoded, leaf_hash(encoded))
 
 
 class Outgoing(NamedTuple):
