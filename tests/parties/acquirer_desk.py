@@ -149,10 +149,14 @@ class Desk(AcquirerBench):
         """A terminal of the desk, its line up; signed on when it is first used."""
         if name not in self.terminals:
             terminal = StandardTerminal(f"T000000{name[1:]}", MERCHANT_OF[name], TMK)
-            pipe = Pipe(UNIONPAY)
-            self.terminals[name] = terminal, pipe, self.links.add(pipe)
+            self.terminals[name] = terminal, *self.new_pipe()
             self.sign_on(name)
         return self.terminals[name][0]
+
+    def new_pipe(self) -> tuple[Pipe, int]:
+        """One more line, and the id of its link."""
+        pipe = Pipe(UNIONPAY)
+        return pipe, self.links.add(pipe)
 
     def sign_on(self, name: str) -> str:
         """-> the code of the 0810."""
@@ -170,6 +174,8 @@ class Desk(AcquirerBench):
 
     def transmit(self, name: str, body: bytes) -> str:
         """Bytes of a terminal -> what all terminals were answered meanwhile."""
+        for _, pipe, _ in self.terminals.values():
+            pipe.bodies.clear()
         self.engine.offer(Received(self.terminals[name][2], "", decode(UNIONPAY, body)))
         self.turn()
         return self.answered()
@@ -225,11 +231,13 @@ class Desk(AcquirerBench):
     # --- stories ---
 
     def act(self, words: list[str]) -> str:
-        answer = self._act(words)
+        """One line of a story, and everything that must be true after it."""
+        answer = self.act_unaudited(words)
         self.audit()
         return answer
 
-    def _act(self, words: list[str]) -> str:
+    def act_unaudited(self, words: list[str]) -> str:
+        """One line of a story."""
         match words:
             case [name, "signs", "on"]:
                 if name in self.terminals:
@@ -274,7 +282,11 @@ class Desk(AcquirerBench):
 
     def row_of(self, step: str) -> Request:
         """The register's row of a step."""
-        row: Request = self.database.table(REQUESTS).rows[self.key_of(step)]
+        return self.row_of_key(self.key_of(step))
+
+    def row_of_key(self, trace_key: str) -> Request:
+        """The register's row of a trace key."""
+        row: Request = self.database.table(REQUESTS).rows[trace_key]
         return row
 
     def look(self, name: str) -> str:

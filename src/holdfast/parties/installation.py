@@ -67,6 +67,7 @@ def keyed_rows(rows: Any) -> Generator[tuple[Want, ...], Any, list[Write]]:
         writes.append(put(TERMINALS, Terminal(row["terminal_id"], row["merchant_id"], tmk, row.get("enabled", True))))
     macs = yield tuple(import_key("zone-mac", bytes.fromhex(row["zone_mac"])) for row in issuers)
     pins = yield tuple(import_key("zone-pin", bytes.fromhex(row["zone_pin"])) for row in issuers)
+    assert None not in (*wrapped, *macs, *pins), "a key of another size was let through by whoever read the file"
     for row, mac, pin in zip(issuers, macs, pins, strict=True):
         writes.append(put(ISSUERS, Issuer(row["issuer_id"], row["name"], row["address"], mac, pin)))
     hashes = yield tuple(pan_hash(row["pan"]) for row in hot)
