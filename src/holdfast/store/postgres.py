@@ -16,6 +16,7 @@ from holdfast.errors import Conflict, Fenced, StoreError, Unreachable
 from holdfast.register.tree import EMPTY, HASH_BYTES, frontier_bytes, parse_frontier
 from holdfast.store import postgres_sql as sql
 from holdfast.store.changes import changes_of
+from holdfast.store.columns import shapes_of
 from holdfast.store.interface import Batch, Checkpoint, LogState
 from holdfast.store.postgres_link import (
     LEASE_LOCK_TIMEOUT_MS,
@@ -23,6 +24,7 @@ from holdfast.store.postgres_link import (
     WRITER_SETTINGS,
     Link,
     commit_refusal,
+    one_line,
     refusal,
 )
 
@@ -49,6 +51,7 @@ class PostgresStore:
             await batches.open()
             await side.open()
             await store._refuse_missing(schema, tables)
+            await store._learn_row_types(tables)
         except BaseException:
             await store.close()
             raise
@@ -138,6 +141,13 @@ class PostgresStore:
         if found:
             missing = ", ".join(row["name"] for row in found)
             raise Unreachable(f"schema {schema} of the database lacks {missing}: it has not been migrated")
+
+    async def _learn_row_types(self, tables: Sequence[Table]) -> None:
+        """Now rather than in the first batch, which would keep its locks for tens of milliseconds longer."""
+        try:
+            await (await self._batches.connection()).prepare(sql.row_types_statement(shapes_of(tables)))
+        except _ERRORS as error:
+            raise Unreachable(f"the database does not say what its tables are: {one_line(error)}") from error
 
 
 class PostgresTransaction:
