@@ -13,13 +13,13 @@ from holdfast.reading.rebuild import ISSUER_BOOK, REGISTER
 from holdfast.register.canonical import decode_strict, encode, leaf_hash
 from holdfast.register.tree import frontier_bytes
 from holdfast.store.interface import LogState, Reader
-from tests.reading.town import Ground, MemoryGround, SqliteGround, Town, live, pan_of
+from tests.reading.town import KEYS, Ground, MemoryGround, SqliteGround, Town, live, pan_of
 
 BOOKS = {"acquirer": REGISTER, "issuer": ISSUER_BOOK}
 
 
-async def audited(town: Town, ground: Ground, party: str = "acquirer") -> Audited:
-    return await verify(await ground.reader(party), BOOKS[party], town.keys.public_key())
+async def audited(ground: Ground, party: str = "acquirer") -> Audited:
+    return await verify(await ground.reader(party), BOOKS[party], KEYS.public_key())
 
 
 async def test_a_register_that_nobody_touched_holds(any_ground: Ground) -> None:
@@ -30,7 +30,7 @@ async def test_a_register_that_nobody_touched_holds(any_ground: Ground) -> None:
         "void": "00", "reversed": "00", "reversal": "00", "barred": "12", "kept": "00", "open": "00",
     }  # fmt: skip
     for party, sizes in (("acquirer", {"A": 32}), ("issuer", {"I": 35})):
-        found = await audited(town, any_ground, party)
+        found = await audited(any_ground, party)
         assert found.problems == []
         assert found.ok
         assert {log.log: log.size for log in found.logs} == sizes
@@ -38,9 +38,9 @@ async def test_a_register_that_nobody_touched_holds(any_ground: Ground) -> None:
 
 
 async def test_a_register_that_nobody_used_holds(any_ground: Ground) -> None:
-    town = await Town.built(any_ground)
-    assert (await audited(town, any_ground)).ok
-    assert (await audited(town, any_ground, "issuer")).ok
+    await Town.built(any_ground)
+    assert (await audited(any_ground)).ok
+    assert (await audited(any_ground, "issuer")).ok
 
 
 @pytest.mark.parametrize("apart_us", [0, 3_000_000, -3_000_000])
@@ -48,7 +48,7 @@ async def test_two_logs_whose_clocks_differ_hold(apart_us: int) -> None:
     ground = MemoryGround()
     town = await Town.built(ground, 2, apart_us)
     await live(town)
-    found = await audited(town, ground)
+    found = await audited(ground)
     assert found.problems == []
     assert [log.log for log in found.logs] == ["A", "B"]
     assert found.entries == 32
@@ -71,10 +71,10 @@ async def test_one_request_told_in_two_logs_holds(apart_us: int, reversed_at_s: 
             await town.wake_issuer()
     (request,) = [row async for row in (await ground.reader("acquirer")).scan(REQUESTS) if row.kind != "reversal"]
     assert (request.outcome, request.undo) == ("reversed", "done")
-    found = await audited(town, ground)
+    found = await audited(ground)
     assert all(log.size > 0 for log in found.logs), "both workers have written"
     assert found.problems == []
-    assert (await audited(town, ground, "issuer")).problems == []
+    assert (await audited(ground, "issuer")).problems == []
 
 
 # --- spoiled entries ----------------------------------------------------------------------------------------------
@@ -181,21 +181,20 @@ SPOILED: list[tuple[str, Spoil, list[str]]] = [
 
 
 @pytest.mark.parametrize(("spoil", "expected"), [spoiled[1:] for spoiled in SPOILED], ids=[s[0] for s in SPOILED])
-async def test_a_changed_log_is_named(sqlite_ground: SqliteGround, spoil: Spoil, expected: list[str]) -> None:
-    await assert_named(sqlite_ground, spoil, expected)
+async def test_a_changed_log_is_named(lived_ground: SqliteGround, spoil: Spoil, expected: list[str]) -> None:
+    await assert_named(lived_ground, spoil, expected)
 
 
 @pytest.mark.parametrize("name", ["body", "leaf", "time", "deleted", "swapped", "rewritten with its leaf"])
 async def test_a_changed_log_is_named_in_postgresql(postgres_ground: Ground, name: str) -> None:
+    await live(await Town.built(postgres_ground))
     spoil, expected = next((spoil, expected) for spoiled, spoil, expected in SPOILED if spoiled == name)
     await assert_named(postgres_ground, spoil, expected)
 
 
 async def assert_named(ground: Ground, spoil: Spoil, expected: list[str], party: str = "acquirer") -> None:
-    town = await Town.built(ground)
-    await live(town)
     await spoil(ground)
-    found = await audited(town, ground, party)
+    found = await audited(ground, party)
     assert not found.ok
     for sentence in expected:
         assert any(sentence in problem for problem in found.problems), found.problems
@@ -215,7 +214,7 @@ async def test_a_register_cut_short_is_known_by_its_checkpoint(sqlite_ground: Sq
     statement = "UPDATE logs SET size = $1, frontier = $2, previous = $3"
     tree = early.frontier
     await sqlite_ground.spoil("acquirer", statement, tree.size, frontier_bytes(tree), early.previous)
-    assert (await audited(town, sqlite_ground)).problems == [
+    assert (await audited(sqlite_ground)).problems == [
         "log A ends at 4, but a checkpoint of 6 entries was signed: A-000005 to A-000006 are cut off"
     ]
 
@@ -292,11 +291,9 @@ SPOILED_ROWS: list[tuple[str, Spoil, list[str]]] = [
 
 
 @pytest.mark.parametrize(("spoil", "expected"), [s[1:] for s in SPOILED_ROWS], ids=[s[0] for s in SPOILED_ROWS])
-async def test_a_changed_row_is_named_alone(sqlite_ground: SqliteGround, spoil: Spoil, expected: list[str]) -> None:
-    town = await Town.built(sqlite_ground)
-    await live(town)
-    await spoil(sqlite_ground)
-    problems = (await audited(town, sqlite_ground)).problems
+async def test_a_changed_row_is_named_alone(lived_ground: SqliteGround, spoil: Spoil, expected: list[str]) -> None:
+    await spoil(lived_ground)
+    problems = (await audited(lived_ground)).problems
     assert len(problems) == len(expected)
     for problem, sentence in zip(problems, expected, strict=True):
         assert sentence in problem
@@ -304,6 +301,7 @@ async def test_a_changed_row_is_named_alone(sqlite_ground: SqliteGround, spoil: 
 
 @pytest.mark.parametrize("name", ["a request", "a hold deleted", "a duty forgotten"])
 async def test_a_changed_row_is_named_in_postgresql(postgres_ground: Ground, name: str) -> None:
+    await live(await Town.built(postgres_ground))
     spoil, expected = next((spoil, expected) for spoiled, spoil, expected in SPOILED_ROWS if spoiled == name)
     await assert_named(postgres_ground, spoil, expected)
 
@@ -333,8 +331,8 @@ SPOILED_BOOK: list[tuple[str, Spoil, list[str]]] = [
 
 
 @pytest.mark.parametrize(("spoil", "expected"), [s[1:] for s in SPOILED_BOOK], ids=[s[0] for s in SPOILED_BOOK])
-async def test_a_changed_book_is_named(sqlite_ground: SqliteGround, spoil: Spoil, expected: list[str]) -> None:
-    await assert_named(sqlite_ground, spoil, expected, "issuer")
+async def test_a_changed_book_is_named(lived_ground: SqliteGround, spoil: Spoil, expected: list[str]) -> None:
+    await assert_named(lived_ground, spoil, expected, "issuer")
 
 
 # --- beside a writer ----------------------------------------------------------------------------------------------
@@ -406,9 +404,9 @@ async def test_what_is_written_meanwhile_is_not_taken_for_a_fault(workers: int) 
     for party, book in BOOKS.items():
         done, bustle.at_most = bustle.done, bustle.done + 100
         reader: Any = Busy(await ground.reader(party), bustle.goes_on)
-        assert (await verify(reader, book, town.keys.public_key())).problems == []
+        assert (await verify(reader, book, KEYS.public_key())).problems == []
         assert bustle.done >= done + 15, "nothing was written meanwhile"
-    assert (await audited(town, ground)).ok
+    assert (await audited(ground)).ok
 
 
 async def test_what_is_written_meanwhile_is_not_taken_for_a_fault_in_sql(sql_ground: Ground) -> None:
@@ -416,9 +414,9 @@ async def test_what_is_written_meanwhile_is_not_taken_for_a_fault_in_sql(sql_gro
     bustle = Bustle(town, 40)
     await bustle.open()
     reader: Any = Busy(await sql_ground.reader("acquirer"), bustle.goes_on)
-    assert (await verify(reader, REGISTER, town.keys.public_key())).problems == []
+    assert (await verify(reader, REGISTER, KEYS.public_key())).problems == []
     assert bustle.done >= 15
-    assert (await audited(town, sql_ground)).ok
+    assert (await audited(sql_ground)).ok
 
 
 async def test_a_fault_is_found_while_much_is_written() -> None:
@@ -431,7 +429,7 @@ async def test_a_fault_is_found_while_much_is_written() -> None:
     for table, changes in ((REQUESTS, {"amount_minor": 1}), (HOLDS, {"completed_minor": 7})):
         spoil_in_memory(ground, table, 1, changes)
     reader: Any = Busy(await ground.reader("acquirer"), bustle.goes_on)
-    problems = (await verify(reader, REGISTER, town.keys.public_key())).problems
+    problems = (await verify(reader, REGISTER, KEYS.public_key())).problems
     assert len(problems) == 2
     assert "completed_minor is 7" in problems[0]
     assert "amount_minor is 1, not 1000" in problems[1]
@@ -456,14 +454,14 @@ async def test_a_log_of_many_chunks_and_stored_nodes(sqlite_ground: SqliteGround
             till.offer(till.terminal.pre_auth(pan, 100, de14="3112"))
         await town.settle()
     await town.sign_checkpoints()
-    assert (await audited(town, sqlite_ground)).problems == []
-    assert (await audited(town, sqlite_ground)).entries == 1 + 1 + 2 * 600
+    assert (await audited(sqlite_ground)).problems == []
+    assert (await audited(sqlite_ground)).entries == 1 + 1 + 2 * 600
     await sqlite_ground.spoil("acquirer", 'UPDATE nodes SET hash = $1 WHERE level = 8 AND "index" = 2', bytes(32))
-    assert (await audited(town, sqlite_ground)).problems == [
+    assert (await audited(sqlite_ground)).problems == [
         "tree of log A: the stored node over A-000513 to A-000768 is not the rebuilt one"
     ]
     await sqlite_ground.spoil("acquirer", "DELETE FROM nodes WHERE level = 8")
-    assert (await audited(town, sqlite_ground)).problems == [
+    assert (await audited(sqlite_ground)).problems == [
         "tree of log A: stored nodes over A-000001 to A-001024 are missing"
     ]
 

@@ -36,6 +36,7 @@ START_US = 1_795_000_000 * SECOND_US
 """In November 2026, when the sample's cards are valid."""
 
 STEP_US = 1_000
+KEYS = FileKeys(bytes(range(32)), bytes(range(32, 64)))
 ISSUERS = tuple(row["issuer_id"] for row in sample.ISSUERS)
 TABLES = {"acquirer": ACQUIRER_TABLES, "issuer": ISSUER_TABLES}
 
@@ -163,7 +164,7 @@ class Town:
 
         The clock of each worker is so much behind that of the one before it.
         """
-        town = cls(keys or FileKeys(bytes(range(32)), bytes(range(32, 64))))
+        town = cls(keys or KEYS)
         issuer_links = Links(town.keys)
         town.issuer = Engine(
             Issuer(town.policy),
