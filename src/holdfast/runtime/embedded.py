@@ -246,7 +246,8 @@ class EmbeddedPostgres:
             "log_directory": str(self._logs),
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        with self._start_log.open("wb") as output:
+        descriptor = os.open(self._start_log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as output:
             return await spawn(
                 identity,
                 [str(binaries / "postgres"), "-D", str(self._folder.postgres), *options],
