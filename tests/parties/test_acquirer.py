@@ -53,6 +53,7 @@ T1/16 places C1 100.01                            -> 94                         
 T1/1 places C2 100.00                             -> 94
 repeat T1/16                                      -> 94
 T1/17 completes T1/1 100.00 code=999999           -> 25
+T1/17 completes T1/1 100.00 code=888888           -> 94                            # the code is part of the question
 T1/18 completes T1/1 100.00 date=0101             -> 25
 T1/19 completes T1/1 100.00 card=C2               -> 25
 T3/1 completes T1/1 100.00                        -> 25                            # another merchant's hold

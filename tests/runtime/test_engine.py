@@ -115,12 +115,14 @@ def test_an_event_that_needs_rows_nobody_fetched_waits_for_the_next_batch() -> N
 def test_deferred_events_keep_their_order_and_go_first() -> None:
     bench = AcquirerBench()
     first, _, link = bench.terminal()
-    asked = first.pre_auth(card(1), 500_00)
-    undo = first.reverse(first.sent)  # type: ignore[arg-type]
-    for body in (asked, undo, undo, first.pre_auth(card(2), 1)):
+    asked = [first.pre_auth(card(1), 500_00), first.pre_auth(card(1), 400_00)]
+    undone = [first.reverse(decode(UNIONPAY, body)) for body in asked]
+    for body in (*asked, *undone, first.pre_auth(card(2), 1)):
         bench.engine.offer(received(body, link))
     run(bench.engine.turn(False))
-    assert [event.message.mti for event in bench.engine.waiting] == ["0400", "0400"]  # type: ignore[union-attr]
+    bench.engine.offer(received(first.pre_auth(card(3), 1), link))
+    waiting = [(event.message.mti, event.message.get(11)) for event in bench.engine.waiting]  # type: ignore[union-attr]
+    assert waiting == [("0400", "000002"), ("0400", "000003"), ("0100", "000005")]
 
 
 def test_a_new_card_twice_in_one_batch_is_one_row_in_the_vault() -> None:
