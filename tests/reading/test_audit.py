@@ -55,7 +55,7 @@ async def test_two_logs_whose_clocks_differ_hold(apart_us: int) -> None:
 
 
 @pytest.mark.parametrize("apart_us", [0, 3_000_000, -3_000_000])
-@pytest.mark.parametrize("reversed_at_s", [1, 14, 40])
+@pytest.mark.parametrize("reversed_at_s", [1, 10, 14, 40])
 async def test_one_request_told_in_two_logs_holds(apart_us: int, reversed_at_s: int) -> None:
     """Asked by one worker, given up and undone by the other, reversed by its terminal, answered late."""
     ground = MemoryGround()
@@ -69,12 +69,30 @@ async def test_one_request_told_in_two_logs_holds(apart_us: int, reversed_at_s: 
             await till.reverse()
         if second == 30:
             await town.wake_issuer()
+        assert (await audited(ground)).problems == []
     (request,) = [row async for row in (await ground.reader("acquirer")).scan(REQUESTS) if row.kind != "reversal"]
     assert (request.outcome, request.undo) == ("reversed", "done")
     found = await audited(ground)
     assert all(log.size > 0 for log in found.logs), "both workers have written"
     assert found.problems == []
     assert (await audited(ground, "issuer")).problems == []
+
+
+@pytest.mark.parametrize("apart_us", [0, 3_000_000, -3_000_000])
+async def test_one_hold_told_in_two_logs_holds(apart_us: int) -> None:
+    """Placed at one terminal of the hotel, completed at another that a worker with another clock serves; and back."""
+    ground = MemoryGround()
+    town = await Town.built(ground, 2, apart_us)
+    desk, bar = await town.terminal(0, 0), await town.terminal(1, 1)
+    for places, completes in ((desk, bar), (bar, desk)):
+        code = (await places.pre_auth("alice", 50_000)).get(38)
+        assert (await completes.complete("alice", 46_050, code)).get(39) == "00"
+        assert (await completes.reverse()).get(39) == "00"
+        await town.pass_time(4)
+        assert (await places.complete("alice", 40_000, code)).get(39) == "00"
+    found = await audited(ground)
+    assert [log.log for log in found.logs] == ["A", "B"]
+    assert found.problems == []
 
 
 # --- spoiled entries ----------------------------------------------------------------------------------------------
