@@ -44,8 +44,9 @@ class Report(NamedTuple):
     trace: str
 
     def as_json(self) -> dict[str, Any]:
-        """The object that `simulate --json` prints."""
-        return self._asdict() | {"seconds": round(self.seconds, 3)}
+        """The object that `simulate --json` prints: `complaints` counts, `found` says what and how to replay it."""
+        counted = {"complaints": len(self.complaints), "seconds": round(self.seconds, 3)}
+        return self._asdict() | counted | {"found": self.complaints}
 
 
 def tell(seed: int, minutes: int, bug: str | None = None) -> Story:
