@@ -80,6 +80,13 @@ async def test_each_role_reaches_its_own_schema_and_no_other(postgres: EmbeddedP
     assert await ask(dsns.acquirer, "show idle_in_transaction_session_timeout") == "5s"
 
 
+async def test_what_was_kept_from_a_reader_stays_so_at_the_next_start(postgres: EmbeddedPostgres, keys: Path) -> None:
+    dsns = await ensure_database(postgres.dsn, keys)
+    await ask(dsns.acquirer, "create table kept as select 7 as n", "revoke all on kept from holdfast_reader_acquirer")
+    await ensure_database(postgres.dsn, keys)
+    await refused(dsns.reader_acquirer, "select n from kept")
+
+
 async def test_public_cannot_enter_and_passwords_are_kept_closed(postgres: EmbeddedPostgres, keys: Path) -> None:
     dsns = await ensure_database(postgres.dsn, keys)
     kept = keys / "database-roles.json"

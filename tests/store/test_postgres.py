@@ -184,6 +184,33 @@ async def test_a_reader_cannot_write_even_as_the_owner(postgres_harness: Harness
         await reader.close()
 
 
+@pytest.mark.parametrize("party", ["acquirer", "issuer"])
+async def test_a_reader_may_read_every_table_but_the_secret_ones(postgres: RoleDsns, party: str) -> None:
+    tables = ACQUIRER_TABLES if party == "acquirer" else ISSUER_TABLES
+    dsn = postgres.reader_acquirer if party == "acquirer" else postgres.reader_issuer
+    barred = set()
+    for shape in shapes_of(tables):
+        try:
+            await asked(dsn, f'SELECT * FROM {party}."{shape.name}"')
+        except asyncpg.InsufficientPrivilegeError:
+            barred.add(shape.name)
+    assert barred == {table.name for table in tables if table.secret}
+    assert bool(barred) == (party == "acquirer")
+
+
+async def test_no_refusal_quotes_a_row(postgres_harness: Harness) -> None:
+    store = await postgres_harness.store()
+    log = await store.take_log("A", "worker-1", LEASE_S)
+    transaction = await store.begin()
+    await transaction.write(a_batch(log, "key-of-a-row"))
+    await transaction.commit()
+    transaction = await store.begin()
+    with pytest.raises(Conflict, match="duplicate key") as raised:
+        await transaction.write(a_batch(log._replace(batch=log.batch + 1), "key-of-a-row"))
+    await transaction.rollback()
+    assert "key-of-a-row" not in str(raised.value)
+
+
 # --- speed that must not be lost unnoticed ------------------------------------------------------------------------
 
 

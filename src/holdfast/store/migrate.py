@@ -4,6 +4,9 @@ Alembic keeps the history and turns it into SQL; asyncpg runs that SQL in one tr
 needed and a migration happens as a whole or not at all. When the schema is at its newest revision already, which is the
 case at every start but the first, Alembic is not even imported. (A terminal's SQLite file needs none of this, see
 `sqlite_file`.)
+
+Whoever may read the schema may read all its tables but the secret ones: those are taken away from everybody but the
+owner in the transaction that makes them.
 """
 
 from io import StringIO
@@ -11,17 +14,23 @@ from pathlib import Path
 
 import asyncpg
 
+from holdfast.domain.records import ACQUIRER_TABLES, ISSUER_TABLES
 from holdfast.errors import BadInput, Unreachable
+from holdfast.store.columns import quoted
 from holdfast.store.postgres_link import CONNECT_TIMEOUT_S, LOST, one_line, where
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-PARTIES = ("acquirer", "issuer")
+PARTIES = {"acquirer": ACQUIRER_TABLES, "issuer": ISSUER_TABLES}
 
 _LOCK_KEY = 0x6D696772
 """Two `up` on one database take turns."""
 
 _VERSION = "SELECT version_num FROM alembic_version"
 _HAS_VERSION = "SELECT to_regclass('alembic_version') IS NOT NULL"
+
+_OTHER_ROLES = """
+SELECT DISTINCT r.rolname FROM pg_class c CROSS JOIN aclexplode(c.relacl) a JOIN pg_roles r ON r.oid = a.grantee
+WHERE c.relnamespace = $1::regnamespace AND c.relname = ANY($2) AND a.grantee <> c.relowner"""
 
 
 def newest_revision(party: str) -> str:
@@ -58,7 +67,14 @@ async def _upgrade(connection: asyncpg.Connection, schema: str, party: str, newe
     if revision is not None and revision > newest:
         raise Unreachable(f"schema {schema} is at revision {revision}, newer than this Holdfast: use the newer one")
     await connection.execute(upgrade_sql(party, revision))
+    await _keep_secret(connection, schema, [table.name for table in PARTIES[party] if table.secret])
     return True
+
+
+async def _keep_secret(connection: asyncpg.Connection, schema: str, names: list[str]) -> None:
+    roles = [row["rolname"] for row in await connection.fetch(_OTHER_ROLES, schema, names)]
+    if roles:
+        await connection.execute(f"REVOKE ALL ON TABLE {quoted(names)} FROM {quoted(roles)}")
 
 
 async def _revision(connection: asyncpg.Connection) -> str | None:

@@ -144,4 +144,6 @@ def where(dsn: str) -> str:
 
 def one_line(error: BaseException) -> str:
     """An error's own words, in one line and without the values that PostgreSQL adds in its details."""
-    return " ".join(str(error).split()) or type(error).__name__
+    # As text, asyncpg's errors append the server's DETAIL, which quotes the row.
+    words = error.args[0] if isinstance(error, asyncpg.PostgresError) and error.args else error
+    return " ".join(str(words).split()) or type(error).__name__
