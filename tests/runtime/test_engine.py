@@ -621,3 +621,24 @@ def test_two_workers_claim_each_due_row_once(seed: int) -> None:
     assert sent == 5, "each reversal went out once"
     assert {row.outcome for row in bench.rows(REQUESTS)} == {"unknown"}
     assert_gapless(bench.database)
+
+
+def test_an_owed_reversal_leaves_before_the_request_that_follows_it() -> None:
+    bench = AcquirerBench()
+    terminal, pipe, link = bench.terminal()
+    placed = terminal.read(bench.send(terminal.pre_auth(card(1), 500_00), pipe, link))
+    done = terminal.complete(card(1), 460_50, "123456", placed.get(13))
+    assert terminal.read(bench.send(done, pipe, link)).get(39) == "00"
+    asked: list[str] = []
+    answer = bench.judge
+
+    def noted(message: Message) -> tuple[str, str] | None:
+        asked.append(message.mti)
+        return answer(message)
+
+    bench.judge = noted
+    undo = terminal.reverse(terminal.sent)  # type: ignore[arg-type]
+    assert terminal.read(bench.send(undo, pipe, link)).get(39) == "00"
+    again = terminal.complete(card(1), 470_00, "123456", placed.get(13))
+    assert terminal.read(bench.send(again, pipe, link)).get(39) == "00"
+    assert asked == ["0420", "0200"]

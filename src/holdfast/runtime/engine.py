@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from holdfast.domain.tables import Due, Entry, Write
+from holdfast.domain.tables import DUE, Due, Entry, Write
 from holdfast.errors import CommitUnknown, Conflict, StoreError
 from holdfast.keys.interface import Keys
 from holdfast.parties.step import Event, Party, Step, Turn
@@ -79,6 +79,7 @@ class Engine:
         self._head: LogState | None = None
         self._reference = ReferenceCache(REFERENCE_CACHE_MAX)
         self._signed_size = -1
+        self._due_now = False
         self.waiting: deque[Event] = deque()
 
     async def take(self) -> LogState:
@@ -97,10 +98,14 @@ class Engine:
         self.waiting.append(event)
 
     async def turn(self, claim: bool) -> Done:
-        """One batch of what waits, and, if `claim`, of the due rows whose time has come.
+        """One batch of what waits, and, if `claim`, of the due rows whose time has come, these first.
+
+        What the batch before made due at once is claimed in any case: a reversal that is owed to an issuer leaves
+        before a request that the terminal sends on top of it.
 
         Raises StoreError when the database refuses (the events wait on), Fenced when the log has another writer.
         """
+        claim = claim or self._due_now
         events = [self.waiting.popleft() for _ in range(min(len(self.waiting), BATCH_EVENTS_MAX))]
         if not events and not claim:
             return Done(0, 0)
@@ -165,7 +170,7 @@ class Engine:
             now_us = self._now_us()
             due: list[Event] = list(await transaction.claim(now_us, CLAIM_MAX)) if claim else []
             reading = Reading(self._party, self._keys, self._reference, transaction, failure)
-            await reading.gather([*events, *due])
+            await reading.gather([*due, *events])
             steps, deferred = self._step_in_order(reading, now_us)
             ready = self._sendable(steps, reading.askers, failure)
             batch = self._batch_of(steps)
@@ -177,6 +182,7 @@ class Engine:
         except BaseException:
             await transaction.rollback()
             raise
+        self._due_now = batch is not None and any(_is_due(write, now_us) for write in batch.writes)
         if reading.changed_reference:
             self._reference.clear()
         self.waiting.extendleft(event for event in reversed(deferred) if not isinstance(event, Due))
@@ -272,6 +278,11 @@ class Engine:
         """Give the lease back: the next holder need not wait."""
         await self.keep()
         await self._store.release(self.head)
+
+
+def _is_due(write: Write, now_us: int) -> bool:
+    """Whether this is a due row whose time has come already."""
+    return write.table is DUE and write.row is not None and write.row.due_us <= now_us
 
 
 def _sum(first: Done, second: Done) -> Done:
