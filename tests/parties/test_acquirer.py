@@ -89,7 +89,7 @@ T1/1 places C1 100.00                             -> 00
 T1/2 completes T1/1 90.00                         -> 00  T1/1.hold completed
 reverse T1/1                                      -> 22  T1/1.outcome approved  T1/1.hold completed  # built upon
 reverse T1/2                                      -> 00  T1/2.outcome reversed  T1/1.hold held  T1/2.undo owed
-reverse T1/2                                      -> 00  due.undo 1                # the first answer again
+reverse T1/2                                      -> 00  due.undo 0                # the first answer again
 time passes                                       -> none  undone 1  T1/2.undo done  due.undo 0
 T1/3 completes T1/1 95.00                         -> 00  T1/1.hold completed
 T1/4 completes T1/1 95.00                         -> 22
@@ -123,11 +123,11 @@ T1/3 places C1 100.00                             -> none
 reverse T1/3                                      -> 00  T1/3.outcome reversed  due.answer 0  due.undo 1
 copy T1/3                                         -> 12                            # never approved, and never will be
 issuer answers T1/3 00                            -> none  T1/3.outcome reversed  T1/3.hold none
-time passes                                       -> none  undone 1  T1/3.undo done  due.undo 0
+time passes                                       -> none  undone 2  T1/3.undo done  due.undo 0
 T1/4 completes T1/1 100.00                        -> none  T1/4.outcome asked
 reverse T1/4                                      -> 00  T1/1.hold held
 issuer answers T1/4 00                            -> none  T1/1.hold held
-time passes                                       -> none  undone 2
+time passes                                       -> none  undone 3
 """
 
 SILENCE = """
