@@ -15,7 +15,18 @@ from holdfast.wire.chain import parse_request
 from holdfast.wire.dialect import UNIONPAY
 from holdfast.wire.message import Message
 from tests.parties.driver import on_the_wire
-from tests.parties.pos_world import CALLER, CARD, MERCHANT_ID, TERMINAL_ID, TMK, PosWorld, PowerCut, pan_of
+from tests.parties.pos_world import (
+    CALLER,
+    CARD,
+    MERCHANT_ID,
+    SETTINGS,
+    TERMINAL_ID,
+    TMK,
+    PosWorld,
+    PowerCut,
+    let_through,
+    pan_of,
+)
 
 TRACK2 = CARD["pan"] + "=3012101" + "0" * 10
 VOID = {"card": CARD, "supervisor": "99"}
@@ -389,6 +400,22 @@ def reversal_in_the_air() -> PosWorld:
     world.later(0)
     assert world.sent[-1].mti == "0400"
     return world
+
+
+def test_when_the_line_is_back_the_reversal_need_not_wait_until_its_pause_is_over() -> None:
+    world = PosWorld().signed_on()
+    world.line = lost
+    assert world.command("pre-auth", amount_minor=500_00, card=CARD) is None
+    for _ in range(20):
+        world.later(31)
+    [due] = world.terminal.rows[DUE].values()
+    assert due.due_us > world.now_us + SETTINGS.repeat_us
+    world.line = let_through
+    world.approved("deliver")
+    world.later(0)
+    assert (world.newest.outcome, world.device.reversal) == ("reversed", "")
+    world.approved("deliver")
+    assert not world.terminal.rows[DUE]
 
 
 @pytest.mark.parametrize(

@@ -17,15 +17,17 @@ from holdfast.errors import BadInput, Unreachable
 from holdfast.ids import parse_trace_key
 from holdfast.keys.interface import TMK
 from holdfast.money import format_amount, parse_amount
+from holdfast.parties.cashier import KINDS, wanted_of
 from holdfast.parties.settings import TerminalSettings
 from holdfast.register.canonical import decode_strict
 from holdfast.runtime.config import Address, notice_of, parse_address
 from holdfast.runtime.datafolder import DataFolder
-from holdfast.runtime.pos import Pos, file_of
+from holdfast.runtime.pos import SILENT, Pos, file_of
 from holdfast.store.sqlite import SqliteReader
 
 DEFAULT_FOLDER = Path("~/.holdfast-terminal")
 EXIT_CODES = {"approved": 0, "declined": 1, "unknown": 3, "stored": 3, "reversed": 1, "asked": 3}
+PATIENCE_S_MAX = 300
 REVERSAL_WAIT_S = 3.0
 """How long a command waits, after an unknown outcome, to see the reversal acknowledged."""
 
@@ -74,6 +76,8 @@ def terminal(
     for who, what in ((operator, "--operator"), (supervisor or "00", "--supervisor")):
         if not (len(who) == 2 and who.isascii() and who.isdecimal()):
             raise BadInput(f"{what} {who!r} is not two digits, like 01")
+    if not 1 <= patience <= PATIENCE_S_MAX:
+        raise BadInput(f"--patience {patience} is not 1 to {PATIENCE_S_MAX} seconds")
     counter = Counter()
     counter.terminal_id, counter.folder, counter.host = terminal_id, data.expanduser(), host
     counter.operator, counter.supervisor, counter.language = operator, supervisor, lang
@@ -109,8 +113,10 @@ async def _at_work(
             await load_sample(pos)
         await pos.connect(address_of(counter))
         no = await pos.ready(counter.operator, counter.patience_s + 5) if ready else None
+        if no is not None and no.outcome == SILENT:
+            raise Unreachable(f"the acquirer at {address_of(counter)} does not answer ({no.says}): nothing was asked")
         if no is not None:
-            return {"outcome": "declined", "response_code": "", "reason": no}
+            return {"outcome": no.outcome, "response_code": no.response_code, "reason": no.says}
         return await with_receipt(pos, await work(pos), counter.language)
     finally:
         await pos.close()
@@ -187,10 +193,11 @@ Expiry = Annotated[str | None, typer.Option("--expiry", help="Expiry of a keyed 
 
 
 def business(counter: Counter, name: str, arguments: dict[str, Any]) -> NoReturn:
-    """One of the cashier's requests."""
+    """One of the cashier's requests; BadInput when the terminal itself would turn it down."""
     if counter.repeat is not None:
         send_again(counter, counter.repeat)
     arguments = {key: value for key, value in arguments.items() if value is not None}
+    wanted_of(KINDS[name], arguments)
     at_work(counter, lambda pos: pos.ask(name, arguments, counter.operator))
 
 

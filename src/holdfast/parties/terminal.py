@@ -95,6 +95,8 @@ def obey(event: Command, settings: TerminalSettings) -> Decision:
         return cashier.echo(event, settings)
     if event.name == "load":
         return cashier.load(event, settings)
+    if event.name == "deliver":
+        return deliver_now(event, settings)
     return cashier.turn_down(event, event.name, f"a terminal has no command {event.name}")
 
 
@@ -242,6 +244,14 @@ def reversal_now(device: Device, turn: Turn) -> tuple[Write, ...]:
     if not device.reversal:
         return ()
     return (put(DUE, Due(f"reverse:{device.reversal}", turn.now_us, 0, turn.now_us)),)
+
+
+def deliver_now(event: Command, settings: TerminalSettings) -> Decision:
+    """The line is back: the reversal that waits need not wait until its pause is over."""
+    (device,) = yield (RowOf(DEVICES, settings.terminal_id),)
+    (turn,) = yield (TURN,)
+    writes = reversal_now(device, turn) if device is not None else ()
+    return Step(write=writes, send=(Outcome(event.caller, {"outcome": "approved", "kind": "deliver"}),))
 
 
 # --- time passes --------------------------------------------------------------------------------------------------

@@ -7,16 +7,18 @@ trace number, and only when the first one is surely not in force.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from holdfast.clock import MINUTE_US, SECOND_US
 from holdfast.domain import responses
 from holdfast.domain.records import DEVICES, SALES, TERMINAL_LOGS, TERMINAL_TABLES, Device
-from holdfast.errors import HoldfastError, Unreachable
+from holdfast.errors import HoldfastError, KeyRefused, Unreachable
 from holdfast.keys.file import FileKeys
+from holdfast.keys.folder import SIGNING_FILE
 from holdfast.parties.settings import ACQUIRER, TerminalSettings
 from holdfast.parties.step import Command
 from holdfast.parties.terminal import Terminal
@@ -34,6 +36,19 @@ ANSWER_MARGIN_S = 15.0
 
 SIGN_ON_CODES = frozenset({responses.SIGN_ON_AGAIN, responses.MAC_ERROR})
 
+SILENT = "silent"
+
+
+class NotReady(NamedTuple):
+    """Why a terminal can ask nothing new. `outcome` is declined (the acquirer says no), silent (it says nothing), or
+    unknown (an earlier request is still open).
+    """
+
+    outcome: str
+    says: str
+    response_code: str = ""
+
+
 Value = Mapping[str, Any]
 
 
@@ -45,7 +60,10 @@ def file_of(folder: Path, terminal_id: str) -> Path:
 def keys_of(folder: Path) -> FileKeys:
     """The key store of a folder of terminals, made when it is not there yet."""
     place = folder / "keys"
-    return FileKeys.open(place) if (place / "master.key").exists() else FileKeys.create(place)
+    if not (place / SIGNING_FILE).exists():
+        with contextlib.suppress(KeyRefused):  # Another terminal of the folder was first.
+            return FileKeys.create(place)
+    return FileKeys.open(place)
 
 
 def now_us() -> int:
@@ -129,23 +147,32 @@ class Pos:
             if error is not None:
                 raise error
 
-    async def ready(self, actor: str, patience_s: float) -> str | None:
-        """Signed on and nothing open; else the reason why not, after so many seconds at the most."""
+    async def ready(self, actor: str, patience_s: float) -> NotReady | None:
+        """Signed on and nothing open; else the reason why not, after so many seconds at the most.
+
+        A reversal that waits goes out at once when there is a line again, however long its pause has grown.
+        """
         until = time.monotonic() + patience_s
+        hurried = False
         while True:
             device = await self.device()
             if device is None:
-                return "this terminal was never loaded"
+                return NotReady("declined", "this terminal was never loaded")
             if not device.signed_on and not device.in_flight:
                 signed = await self.tell("sign-on", {}, actor)
                 if signed["outcome"] != "approved":
-                    return f"sign-on: {signed.get('reason') or 'no answer'}"
+                    return not_signed_on(signed)
                 continue
             open_key = device.in_flight or device.reversal
             if not open_key:
                 return None
+            linked = ACQUIRER in self._links.hosts()
+            if linked and not hurried and not device.in_flight:
+                await self.tell("deliver", {}, actor)
+            hurried = linked
             if time.monotonic() >= until:
-                return f"still open: {open_key} ({'in flight' if device.in_flight else 'reversal not acknowledged'})"
+                what = "in flight" if device.in_flight else "reversal not acknowledged"
+                return NotReady("unknown", f"still open: {open_key} ({what})")
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def ask(self, name: str, arguments: Mapping[str, Any], actor: str) -> Value:
@@ -164,8 +191,15 @@ class Pos:
         while True:
             no = await self.ready(actor, MINUTE_US / SECOND_US)
             if no is not None:
-                self._log(no)
+                self._log(no.says)
             await asyncio.sleep(1.0)
+
+
+def not_signed_on(signed: Value) -> NotReady:
+    """What the outcome of a sign-on that failed means."""
+    says = f"sign-on: {signed.get('reason') or 'no answer'}"
+    code = str(signed.get("response_code") or "")
+    return NotReady("declined" if code else SILENT, says, code)
 
 
 async def _refused(address: Address) -> None:
