@@ -6,6 +6,7 @@ log, and dies with whoever started it.
 """
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -59,6 +60,9 @@ DATABASE_RETRY_S = 0.1
 LINKS_PATIENCE_S = 2.0
 LINKS_POLL_S = 0.01
 
+GARBAGE_LOOKED_FOR_AFTER = 50_000
+"""Objects more than before: a few batches of the longest kind."""
+
 EXIT_BUG, EXIT_REFUSED, EXIT_FENCED = 1, 4, 5
 
 _LEASE_HOLDER = "SELECT holder FROM logs WHERE log = $1"
@@ -85,6 +89,10 @@ class Node:
 
     async def serve(self, listener: socket.socket) -> None:
         """Accept connections and run the engine until it is told to stop; the log has been taken."""
+        # Events, wants and rows are made by the hundred and die with their batch, without cycles: looking for cycles
+        # after every 700 of them (the default) takes an eighth of the time. What is here already stays.
+        gc.freeze()
+        gc.set_threshold(GARBAGE_LOOKED_FOR_AFTER)
         server = await listen(self.station, listener)
         await self.door.open(Path(self.config.door))
 

@@ -5,7 +5,7 @@ batch. In its turn an event whose rows were changed by one before it is asked ag
 leads it to rows that nobody fetched, it is deferred to the next batch.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from holdfast.domain.tables import Find, Key, Row, Table, Write
@@ -109,6 +109,8 @@ class Reading:
         self._failure = failure
         self._rows: dict[tuple[str, Key], Row | None] = {}
         self._found: dict[Find, list[Row]] = {}
+        self._found_in: set[str] = set()
+        """The tables that somebody has looked something up in."""
         self._touched: set[tuple[str, Key]] = set()
         self._touched_where: dict[tuple[str, Where], dict[Key, Row | None]] = {}
         """Changed rows by each look-up that would have found them, before or after; None when it no longer does."""
@@ -122,13 +124,14 @@ class Reading:
         self.askers = [Asker(event, self._decision(event)) for event in events]
         for asker in self.askers:
             self._advance(asker, None)
+        asking = self.askers
         for _ in range(ROUNDS_MAX):
-            asking = [asker for asker in self.askers if not asker.waits_for_turn]
+            asking = [asker for asker in asking if not asker.waits_for_turn]
             if not asking:
                 return
             await self._fetch(asking)
             for asker in asking:
-                self._advance(asker, [self._answer(asker, want) for want in asker.wants])
+                self._advance(asker, self._answers(asker))
         raise broken(asking[0].event, "a party wants more rounds than any decision needs")
 
     def _decision(self, event: Event) -> Decision:
@@ -153,21 +156,23 @@ class Reading:
         finds: dict[Find, None] = {}
         for asker in asking:
             for want in asker.wants:
-                if isinstance(want, RowOf):
-                    place = (want.table.name, want.key)
+                if type(want) is RowOf:
+                    table, key = want
+                    place = (table.name, key)
                     if place in self._rows:
                         continue
-                    if want.table.reference and place in self._reference:
+                    if table.reference and place in self._reference:
                         # Taken over now: what another event wants may empty the cache before it is asked for.
                         self._rows[place] = self._reference.get(place)
                     else:
-                        keys.setdefault(want.table.name, (want.table, set()))[1].add(want.key)
-                elif isinstance(want, Find) and want not in self._found:
+                        keys.setdefault(table.name, (table, set()))[1].add(key)
+                elif type(want) is Find and want not in self._found:
                     finds[want] = None
         for _, (table, wanted) in sorted(keys.items()):
             await self._fetch_rows(table, sorted(wanted))
         if finds:
             self._found.update(zip(finds, await self._transaction.find(list(finds)), strict=True))
+            self._found_in.update(find.table.name for find in finds)
 
     async def _fetch_rows(self, table: Table, wanted: list[Key]) -> None:
         rows = await self._transaction.fetch(table, wanted)
@@ -176,36 +181,35 @@ class Reading:
                 self._reference.keep((table.name, key), rows.get(key))
             self._rows[table.name, key] = rows.get(key)
 
-    def _answer(self, asker: Asker, want: Want) -> Any:
-        if isinstance(want, KeyOperation):
-            return self._operate(asker, want)
-        if isinstance(want, RowOf):
-            return self._row(asker, want)
-        assert isinstance(want, Find), "only the turn itself is left, and it is asked for alone"
-        asker.finds.append(want)
-        return self._find(want)
+    def _answers(self, asker: Asker) -> list[Any]:
+        return [_WAYS[type(want)](self, asker, want) for want in asker.wants]
 
     def _operate(self, asker: Asker, operation: KeyOperation) -> Any:
-        if operation not in asker.answers:
-            try:
-                asker.answers[operation] = getattr(self._keys, operation.name)(*operation.arguments)
-            except KeyRefused:
-                asker.answers[operation] = None
-            except Exception as error:
-                raise PartyFailed(asker.event, error) from error
-        return asker.answers[operation]
+        answers = asker.answers
+        if operation in answers:
+            return answers[operation]
+        try:
+            answer = getattr(self._keys, operation.name)(*operation.arguments)
+        except KeyRefused:
+            answer = None
+        except Exception as error:
+            raise PartyFailed(asker.event, error) from error
+        answers[operation] = answer
+        return answer
 
     def _row(self, asker: Asker, want: RowOf) -> Row | None:
-        place = (want.table.name, want.key)
-        if not want.table.reference or place in self._touched:
+        table, key = want
+        place = (table.name, key)
+        if not table.reference or place in self._touched:
             asker.places.append(place)
         if place in self._rows:
             return self._rows[place]
-        if want.table.reference and place in self._reference:
+        if table.reference and place in self._reference:
             return self._reference.get(place)
         raise Deferred
 
-    def _find(self, want: Find) -> list[Row]:
+    def _find(self, asker: Asker, want: Find) -> list[Row]:
+        asker.finds.append(want)
         if want not in self._found:
             raise Deferred
         found = self._found[want]
@@ -250,17 +254,31 @@ class Reading:
         for _ in range(ROUNDS_MAX):
             if asker.waits_for_turn:
                 return
-            self._advance(asker, [self._answer(asker, want) for want in asker.wants])
+            self._advance(asker, self._answers(asker))
         raise broken(asker.event, "a party wants more rounds than any decision needs")
 
     def _change(self, write: Write) -> None:
-        place = (write.table.name, write.key)
+        table, key, row, _ = write
+        place = (table.name, key)
+        if table.name in self._found_in:
+            self._change_found(write, self._rows.get(place))
+        self._rows[place] = row
+        self._touched.add(place)
+        self.changed_reference = self.changed_reference or table.reference
+
+    def _change_found(self, write: Write, before: Row | None) -> None:
+        """A look-up of this batch may have found the row as it was, or would find it as it is now."""
         for index in write.table.indexes:
-            for row, finds_it in ((self._rows.get(place), False), (write.row, True)):
+            for row, finds_it in ((before, False), (write.row, True)):
                 if row is not None:
                     where = tuple((name, getattr(row, name)) for name in index)
                     changed = self._touched_where.setdefault((write.table.name, where), {})
                     changed[write.key] = row if finds_it else None
-        self._rows[place] = write.row
-        self._touched.add(place)
-        self.changed_reference = self.changed_reference or write.table.reference
+
+
+_WAYS: dict[type, Callable[[Reading, Asker, Any], Any]] = {
+    RowOf: Reading._row,
+    Find: Reading._find,
+    KeyOperation: Reading._operate,
+}
+"""How each kind of want is answered; the turn itself is not among them, for it is asked for alone."""
