@@ -122,7 +122,18 @@ class Town:
         for victim in victims:
             self._kill(victim)
             time.sleep(self._dice.choice((0.0, 0.05, 0.5)) if len(victims) > 1 else 0.0)
-        self.kills.append(Kill(victims, self._approved_s() - killed_s))
+        self.kills.append(Kill(victims, time.monotonic() - killed_s + self.approved_after_s()))
+
+    def approved_after_s(self) -> float:
+        """How long it takes from now on until a request is approved."""
+        began_s = time.monotonic()
+        while time.monotonic() < began_s + RECOVERY_S_MAX:
+            with contextlib.suppress(OSError, EOFError), Line(self.installation.at) as self._probe.line:
+                self._probe.line.socket.settimeout(PROBE_ANSWER_S)
+                if self._probe.code(self._probe.pre_auth(self._probe_card, 1)) == "00":
+                    return time.monotonic() - began_s
+            time.sleep(PROBE_PAUSE_S)
+        raise AssertionError(f"nothing was approved for {RECOVERY_S_MAX:.0f} s:\n{self.installation.said()}")
 
     def work(self, seconds_max: float) -> None:
         """Let some time pass."""
@@ -147,17 +158,6 @@ class Town:
             pid = self.installation.pid_of(victim)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL) if pid else None
-
-    def _approved_s(self) -> float:
-        """When a request that was asked from now on is approved."""
-        until_s = time.monotonic() + RECOVERY_S_MAX
-        while time.monotonic() < until_s:
-            with contextlib.suppress(OSError, EOFError), Line(self.installation.at) as self._probe.line:
-                self._probe.line.socket.settimeout(PROBE_ANSWER_S)
-                if self._probe.code(self._probe.pre_auth(self._probe_card, 1)) == "00":
-                    return time.monotonic()
-            time.sleep(PROBE_PAUSE_S)
-        raise AssertionError(f"nothing was approved for {RECOVERY_S_MAX:.0f} s:\n{self.installation.said()}")
 
     def told(self, terminal_id: str) -> list[dict[str, Any]]:
         """What a cashier was told; a line that was cut off by a kill was not."""

@@ -1,0 +1,109 @@
+"""Two `holdfast up` on one database: they share its register; one issuer is active, and the other takes over."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.installation import Installation, holdfast
+from tests.system.killing import Town, audited
+from tests.system.till import Till
+
+SERVER = """
+import asyncio, sys
+from holdfast.runtime.datafolder import DataFolder
+from holdfast.runtime.embedded import EmbeddedPostgres
+
+async def stay():
+    folder = DataFolder(sys.argv[1])
+    with folder.lock("up"):
+        postgres = EmbeddedPostgres(folder)
+        print(await postgres.start(), flush=True)
+        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+        await postgres.stop()
+
+asyncio.run(stay())
+"""
+
+HOLD_MINOR = 500_00
+TAKEN_OVER_S = 20.0
+"""A lease runs out after ten seconds."""
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """Address of a PostgreSQL that belongs to no installation; in a process that nobody of them can harm."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", SERVER, str(tmp_path / "server")], text=True, **pipes) as process:  # type: ignore[call-overload]
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.stdin.close()
+            process.wait(60)
+
+
+def test_two_share_a_database_and_one_takes_over_from_the_other(
+    make_installation: Callable[..., Installation], server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shared = ("--db", server, "--keys", tmp_path / "keys", "--workers", 2)
+    first = make_installation(*shared, "--sample", folder="first")
+    second = make_installation(*shared, folder="second")
+    first.start()
+    first.import_own()
+    assert_others_are_refused(server, tmp_path)
+    second.start()
+    assert_a_hold_of_one_is_completed_at_the_other(first, second)
+    town = Town(second, seed=3, terminals=2)
+    try:
+        town.open()
+        first.kill()
+        taken_over_s = town.approved_after_s()
+        assert taken_over_s < TAKEN_OVER_S
+        first.start()
+        town.work(1.0)
+        town.kill("up")
+        second.wait_ready()
+    finally:
+        town.close()
+    report = audited(town)
+    with capsys.disabled():
+        sys.stdout.write(f"\n  the first of two killed: the other approves after {taken_over_s:.2f} s")
+        sys.stdout.write("".join(f"\n  {line}" for line in report.lines()))
+    assert report.problems == []
+    logs = first.run("register", "verify", "--json").json["logs"]
+    assert [log["log"] for log in logs] == ["A", "B", "C", "D", "I"]
+    assert sum(log["size"] > 0 for log in logs) == len(logs), "every worker has written"
+
+
+def assert_others_are_refused(server: str, tmp_path: Path) -> None:
+    """Whoever has no keys, or other ones, may not write into this register."""
+    stranger = ("up", "--data", tmp_path / "stranger", "--db", server, "--pos", "127.0.0.1:0")
+    without = holdfast(*stranger)
+    assert without.code == 4
+    assert "--keys" in without.complaint
+    (tmp_path / "other").mkdir(mode=0o700)
+    own = Installation(tmp_path / "other", "--sample")
+    try:
+        own.start()
+        own.stop()
+    finally:
+        own.end()
+    wrong = holdfast(*stranger, "--keys", own.data / "keys")
+    assert wrong.code == 4
+    assert "key" in wrong.complaint
+
+
+def assert_a_hold_of_one_is_completed_at_the_other(first: Installation, second: Installation) -> None:
+    """Another terminal of the merchant, at another worker of another installation."""
+    pan = second.new_card()
+    with Till.signed_on(first, "T0000001") as desk, Till.signed_on(second, "T0000002") as bar:
+        hold = desk.asks(desk.pre_auth(pan, HOLD_MINOR))
+        assert hold.get(39) == "00"
+        done = bar.asks(bar.complete(pan, 460_50, hold.get(38), hold.get(13)))
+        assert done.get(39) == "00"
+        assert desk.code(desk.complete(pan, 460_50, hold.get(38), hold.get(13))) == "22"
+    for installation in (first, second):
+        [row] = installation.register("--rrn", done.get(37))
+        assert (row["outcome"], row["pre_auth_amount"]) == ("approved", HOLD_MINOR)
