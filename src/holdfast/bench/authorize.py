@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import statistics
 import sys
 import tempfile
@@ -61,7 +62,9 @@ class Ground(NamedTuple):
     dsns: RoleDsns
 
 
-async def authorize(seconds: float, rounds: int, connections: int, tell: Callable[[str], None]) -> list[Row]:
+async def authorize(
+    seconds: float, rounds: int, connections: int, workers: int, tell: Callable[[str], None]
+) -> list[Row]:
     """Measure; the folder and its database are thrown away afterwards."""
     with tempfile.TemporaryDirectory(prefix="holdfast-bench-") as place:
         folder = DataFolder(Path(place) / "data")
@@ -69,7 +72,7 @@ async def authorize(seconds: float, rounds: int, connections: int, tell: Callabl
             postgres = EmbeddedPostgres(folder)
             server = await postgres.start()
             try:
-                return await _measure(await _prepare(folder, server), seconds, rounds, connections, tell)
+                return await _measure(await _prepare(folder, server), seconds, rounds, connections, workers, tell)
             finally:
                 await postgres.stop()
 
@@ -86,7 +89,7 @@ async def _prepare(folder: DataFolder, server: str) -> Ground:
 
 
 async def _measure(
-    ground: Ground, seconds: float, rounds: int, connections: int, tell: Callable[[str], None]
+    ground: Ground, seconds: float, rounds: int, connections: int, workers: int, tell: Callable[[str], None]
 ) -> list[Row]:
     naive_dsn = ground.server.replace("/postgres?", f"/{NAIVE_DATABASE}?")
     await asyncio.to_thread(naive.prepare, naive_dsn)
@@ -96,7 +99,7 @@ async def _measure(
         best = await asyncio.to_thread(naive.best, naive_dsn, max(1, round(seconds / 2)))
         baselines.append(best.per_second)
         tell(f"round {number}: pgbench-naive {best.per_second:,.0f}/s at {best.clients} clients")
-        for what, running in (("acquirer", alone(ground)), ("three-party", three_party(ground))):
+        for what, running in (("acquirer", alone(ground, workers)), ("three-party", three_party(ground, workers))):
             async with running as address:
                 figures = await load(address, connections, seconds)
             kept[what].append(figures)
@@ -134,55 +137,68 @@ async def load(address: Address, connections: int, seconds: float) -> dict[str, 
 
 
 @contextlib.asynccontextmanager
-async def alone(ground: Ground) -> AsyncIterator[Address]:
-    """One worker, its issuer in memory."""
-    (listener,) = supervise.bind_listeners(Address("127.0.0.1", 19_000), 1, may_move=True)
-    door = config.door_of(ground.folder, "alone")
-    node = NodeConfig(
+async def alone(ground: Ground, workers: int) -> AsyncIterator[Address]:
+    """Workers whose issuer answers in memory."""
+    listeners = supervise.bind_listeners(Address("127.0.0.1", 19_000), workers, may_move=True)
+    nodes = [_alone_node(ground, number, listener) for number, listener in enumerate(listeners, 1)]
+    processes = [await _start_alone(node) for node in nodes]
+    try:
+        for node in nodes:
+            await _told(Path(node.door), "import", acquirer_rows(HERE))
+        yield Address("127.0.0.1", listeners[0].getsockname()[1])
+    finally:
+        for process in processes:
+            process.send_signal(signal.SIGTERM)
+        await asyncio.gather(*(process.wait() for process in processes))
+        for listener in listeners:
+            listener.close()
+
+
+def _alone_node(ground: Ground, number: int, listener: socket.socket) -> NodeConfig:
+    name = f"alone-{number}"
+    return NodeConfig(
         party=ACQUIRER,
-        name="alone",
+        name=name,
         parent=os.getpid(),
         dsn=ground.dsns.acquirer,
         keys=str(ground.folder.keys),
-        holder="bench/alone",
-        door=str(door),
-        log=str(ground.folder.logs / "alone.log"),
+        holder=f"bench/{name}",
+        door=str(config.door_of(ground.folder, name)),
+        log=str(ground.folder.logs / f"{name}.log"),
         listen=listener.fileno(),
         issuer_notice="",
     )
+
+
+async def _start_alone(node: NodeConfig) -> asyncio.subprocess.Process:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "holdfast.bench.alone"),
         stdin=asyncio.subprocess.PIPE,
-        pass_fds=(listener.fileno(),),
+        pass_fds=(node.listen,),
     )
     assert process.stdin is not None, "a pipe was asked for"
     process.stdin.write(node.dump())
     process.stdin.close()
-    try:
-        await _told(door, "import", acquirer_rows(HERE))
-        yield Address("127.0.0.1", listener.getsockname()[1])
-    finally:
-        process.send_signal(signal.SIGTERM)
-        await process.wait()
-        listener.close()
+    return process
 
 
 @contextlib.asynccontextmanager
-async def three_party(ground: Ground) -> AsyncIterator[Address]:
-    """A worker and an issuer as `holdfast up` runs them."""
-    (listener,) = supervise.bind_listeners(Address("127.0.0.1", 19_000), 1, may_move=True)
-    plan = supervise.Plan(ground.folder, ground.folder.keys, ground.server, 1)
-    supervisor = supervise.Supervisor(plan, [listener], _unheard, lambda line: None)
+async def three_party(ground: Ground, workers: int) -> AsyncIterator[Address]:
+    """Workers and an issuer as `holdfast up` runs them."""
+    listeners = supervise.bind_listeners(Address("127.0.0.1", 19_000), workers, may_move=True)
+    plan = supervise.Plan(ground.folder, ground.folder.keys, ground.server, workers)
+    supervisor = supervise.Supervisor(plan, listeners, _unheard, lambda line: None)
     try:
         await supervisor.start()
         await supervisor.wait_for_doors()
-        await _told(config.door_of(ground.folder, config.acquirer_names(1)[0]), "import", acquirer_rows(HERE))
+        await _told(config.door_of(ground.folder, config.acquirer_names(workers)[0]), "import", acquirer_rows(HERE))
         await _told(config.door_of(ground.folder, ISSUER), "open-accounts", issuer_rows())
         await supervisor.ready()
-        yield Address("127.0.0.1", listener.getsockname()[1])
+        yield Address("127.0.0.1", listeners[0].getsockname()[1])
     finally:
         await supervisor.stop()
-        listener.close()
+        for listener in listeners:
+            listener.close()
 
 
 def _unheard(event: str, **facts: object) -> None:
