@@ -4,11 +4,14 @@ Exit codes: 0 done, 1 a "no" as an answer, 2 bad usage or input, 3 outcome unkno
 """
 
 import sys
+import traceback
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
 from holdfast.errors import BadInput, HoldfastError, Unreachable, WireError
 
@@ -39,7 +42,7 @@ TERMINAL_OPTIONS = {
     "--repeat",
 }
 
-BAD_INPUT, UNREACHABLE, INTERRUPTED = 2, 4, 130
+BAD_INPUT, UNKNOWN, UNREACHABLE, INTERRUPTED = 2, 3, 4, 130
 
 
 class Commands(TyperGroup):
@@ -81,14 +84,34 @@ def main() -> None:
     """Run one command; an expected error is one line on stderr, never a traceback."""
     if not __debug__:
         sys.exit("holdfast: refusing to run under python -O: its assertions guard money")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # Where Chinese cannot be written it is escaped, as JSON does it: no answer is lost for a letter.
+            stream.reconfigure(errors="backslashreplace")
     try:
-        app(in_any_order(sys.argv[1:]))
+        ended = app(in_any_order(sys.argv[1:]), standalone_mode=False)
+    except TyperException as error:
+        misused(error)
     except (BadInput, WireError) as error:
         fail(error, BAD_INPUT)
     except (Unreachable, HoldfastError) as error:
         fail(error, UNREACHABLE)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(INTERRUPTED)
+    except Exception:
+        # A bug says nothing about what the other side did: "a no" would be a lie.
+        traceback.print_exc()
+        sys.exit(UNKNOWN)
+    sys.exit(ended if isinstance(ended, int) else 0)
+
+
+def misused(error: TyperException) -> None:
+    """One line with the place where the right way stands; a command without any words prints its help."""
+    says, context = error.format_message(), getattr(error, "ctx", None)
+    if context is None or "\n" in says:
+        sys.stderr.write(f"{says}\n")
+        sys.exit(BAD_INPUT)
+    fail(f"{says[:1].lower()}{says[1:].rstrip('.')}: see `{context.command_path} --help`", BAD_INPUT)
 
 
 def in_any_order(arguments: list[str]) -> list[str]:
@@ -108,7 +131,7 @@ def in_any_order(arguments: list[str]) -> list[str]:
     return before + after
 
 
-def fail(error: Exception, code: int) -> None:
+def fail(error: Exception | str, code: int) -> None:
     """One line: what, where, what to do."""
     sys.stderr.write(f"holdfast: {error}\n")
     sys.exit(code)
