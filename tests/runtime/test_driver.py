@@ -39,11 +39,14 @@ class Clerk:
 
 
 class FlakyStore(MemoryStore):
-    """A database that can be away."""
+    """A database that can be away, or leave one waiting."""
 
     away = False
+    frozen = False
 
     async def begin(self) -> Any:
+        if self.frozen:
+            await asyncio.Event().wait()
         if self.away:
             raise StoreError("away")
         return await super().begin()
@@ -170,6 +173,27 @@ async def test_a_drain_has_an_end() -> None:
     await asyncio.wait_for(running, 2)
     assert 0.25 < time.monotonic() - started < 1
     assert not desk.outcomes
+
+
+async def test_a_drain_does_not_wait_for_a_database_that_does_not_answer() -> None:
+    desk = Desk()
+    running = await desk.start()
+    desk.store.frozen = True
+    desk.command()
+    await asyncio.sleep(0.05)
+    desk.driver.stop(patience_s=0.1)
+    await asyncio.wait_for(running, 2)
+    assert not desk.outcomes
+    assert desk.said == ["the database does not answer, stopping without it"]
+
+
+async def test_whoever_is_cancelled_from_outside_is() -> None:
+    desk = Desk()
+    running = await desk.start()
+    await asyncio.sleep(0.05)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
 
 
 async def test_the_lease_is_prolonged_and_a_checkpoint_signed() -> None:

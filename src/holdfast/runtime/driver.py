@@ -4,7 +4,8 @@ Rule 1: a batch starts when the one before it ended and something waits. Due row
 the lease is prolonged once a second, both also when nothing else happens, and never beside a batch.
 Rule 2: a database that is away is waited for; the events wait too, and nothing is answered meanwhile.
 Rule 3: who lost his log to another writer stops at once. So does whoever finds himself in a state that cannot be.
-Rule 4: told to stop, it finishes what it has begun as far as a few seconds allow; the rest is in the database.
+Rule 4: told to stop, it finishes what it has begun as far as a few seconds allow; the rest is in the database. One that
+does not answer is not waited for any longer than that.
 """
 
 import asyncio
@@ -20,6 +21,8 @@ CLAIM_INTERVAL_S = 0.1
 KEEP_INTERVAL_S = 1.0
 BACK_OFF_S_MIN, BACK_OFF_S_MAX = 0.1, 2.0
 DRAIN_PATIENCE_S = 5.0
+LET_GO_S = 1.0
+"""So long may what is being committed take when the patience is over."""
 
 
 class CountedLinks(Links):
@@ -40,6 +43,8 @@ class Driver:
         self._log = log
         self._wake = asyncio.Event()
         self._until_s: float | None = None
+        self._running: asyncio.Task[object] | None = None
+        self._let_go_of = False
         self._back_off_s = 0.0
         self._claim_at_s = self._keep_at_s = 0.0
 
@@ -55,7 +60,9 @@ class Driver:
     def stop(self, patience_s: float = DRAIN_PATIENCE_S) -> None:
         """Finish what waits and what is in flight, and return from `run`."""
         if self._until_s is None:
-            self._until_s = asyncio.get_running_loop().time() + patience_s
+            loop = asyncio.get_running_loop()
+            self._until_s = loop.time() + patience_s
+            loop.call_at(self._until_s + LET_GO_S, self._let_go)
             self._wake.set()
 
     @property
@@ -65,6 +72,19 @@ class Driver:
 
     async def run(self, after_turn: Callable[[], None], each_second: Callable[[], None]) -> None:
         """Until `stop`; Fenced when another writer has the log. The engine has taken its log before."""
+        self._running = asyncio.current_task()
+        try:
+            await self._turns(after_turn, each_second)
+            with contextlib.suppress(StoreError):
+                await self._engine.leave()
+        except asyncio.CancelledError:
+            if not self._let_go_of or self._running is None:
+                raise
+            self._running.uncancel()
+        finally:
+            self._running = None
+
+    async def _turns(self, after_turn: Callable[[], None], each_second: Callable[[], None]) -> None:
         while not self._over():
             await self._rest()
             try:
@@ -76,8 +96,12 @@ class Driver:
             else:
                 self._recover()
             after_turn()
-        with contextlib.suppress(StoreError):
-            await self._engine.leave()
+
+    def _let_go(self) -> None:
+        if self._running is not None:
+            self._log("the database does not answer, stopping without it", waiting=len(self._engine.waiting))
+            self._let_go_of = True
+            self._running.cancel()
 
     def _over(self) -> bool:
         if self._until_s is None:
