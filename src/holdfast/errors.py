@@ -10,6 +10,7 @@ HoldfastError
 ├── StoreError       the database refused; nothing was promised, so nothing was sent
 │   ├── Conflict       another writer was first, or a deadlock: fetch and step again
 │   ├── Fenced         our lease on the log is gone: another writer owns it, stop
+│   ├── Unstorable     a value that the database cannot hold: the event that brought it is refused alone
 │   └── CommitUnknown  it may or may not have committed: take the lease again, then read back
 └── RegisterBroken   the log does not verify: stop answering, call a person
 """
@@ -59,6 +60,10 @@ class Conflict(StoreError):
 
 class Fenced(StoreError):
     """The lease on the log has a newer epoch: somebody else writes it now."""
+
+
+class Unstorable(StoreError):
+    """A value of the batch that the database cannot hold, at any try: a bug of ours, or somebody's odd text."""
 
 
 class CommitUnknown(StoreError):

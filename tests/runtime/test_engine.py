@@ -8,12 +8,13 @@ import pytest
 
 from holdfast.domain.records import ACQUIRER_LOGS, HOLDS, REQUESTS, SESSIONS
 from holdfast.domain.tables import DUE, Due, insert
-from holdfast.errors import Fenced, StoreError
+from holdfast.errors import Fenced, StoreError, Unstorable
 from holdfast.parties.acquirer import Acquirer
 from holdfast.parties.step import TURN, Decision, Event, KeyOperation, Outgoing, Received, RowOf, Step
 from holdfast.register.canonical import decode_strict
 from holdfast.runtime import engine as engine_module
 from holdfast.runtime.engine import Engine
+from holdfast.store.interface import Batch
 from holdfast.store.memory import MemoryStore
 from holdfast.wire.codec import decode
 from holdfast.wire.dialect import UNIONPAY
@@ -642,3 +643,31 @@ def test_an_owed_reversal_leaves_before_the_request_that_follows_it() -> None:
     again = terminal.complete(card(1), 470_00, "123456", placed.get(13))
     assert terminal.read(bench.send(again, pipe, link)).get(39) == "00"
     assert asked == ["0420", "0200"]
+
+
+class Choosy(MemoryStore):
+    """A store that cannot hold the rows of one trace number, as a database that refuses some text."""
+
+    async def begin(self) -> Any:
+        transaction = await super().begin()
+        write = transaction.write
+
+        async def refusing(batch: Batch) -> None:
+            if any(isinstance(w.key, str) and w.row is not None and "/000003/" in w.key for w in batch.writes):
+                raise Unstorable("the database cannot hold it")
+            await write(batch)
+
+        transaction.write = refusing  # type: ignore[method-assign]
+        return transaction
+
+
+def test_what_no_database_can_hold_is_refused_alone_and_holds_nobody_up() -> None:
+    bench = AcquirerBench()
+    bench.store = bench.engine._store = Choosy(bench.database)
+    terminal, pipe, link = bench.terminal()
+    pipe.bodies.clear()
+    for number in range(3):
+        bench.engine.offer(received(terminal.pre_auth(card(number), 500_00), link))
+    bench.turn()
+    assert sorted(codes(pipe)) == ["00", "00", "96"]
+    assert not bench.engine.waiting

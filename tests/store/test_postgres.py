@@ -11,7 +11,7 @@ import pytest
 
 from holdfast.domain.records import ACQUIRER_TABLES, HOLDS, ISSUER_TABLES
 from holdfast.domain.tables import DUE, Due, Table, insert
-from holdfast.errors import CommitUnknown, Conflict, StoreError, Unreachable
+from holdfast.errors import CommitUnknown, Conflict, StoreError, Unreachable, Unstorable
 from holdfast.runtime.roles import RoleDsns
 from holdfast.store import migrate as migrations
 from holdfast.store import postgres_link
@@ -209,6 +209,17 @@ async def test_no_refusal_quotes_a_row(postgres_harness: Harness) -> None:
         await transaction.write(a_batch(log._replace(batch=log.batch + 1), "key-of-a-row"))
     await transaction.rollback()
     assert "key-of-a-row" not in str(raised.value)
+
+
+async def test_text_that_postgresql_cannot_hold_is_told_apart_from_a_database_that_is_away(
+    postgres_harness: Harness,
+) -> None:
+    store = await postgres_harness.store()
+    log = await store.take_log("A", "worker-1", LEASE_S)
+    transaction = await store.begin()
+    with pytest.raises(Unstorable, match="cannot hold it"):
+        await transaction.write(a_batch(log, "nul\0"))
+    await transaction.rollback()
 
 
 # --- speed that must not be lost unnoticed ------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from holdfast.domain.tables import DUE, Due, Entry, Write
-from holdfast.errors import CommitUnknown, Conflict, StoreError
+from holdfast.errors import CommitUnknown, Conflict, StoreError, Unstorable
 from holdfast.keys.interface import Keys
 from holdfast.parties.step import Event, Party, Step, Turn
 from holdfast.register import checkpoint as notes
@@ -121,7 +121,7 @@ class Engine:
                 return await self._batch(events, claim)
             except Conflict:
                 continue
-            except PartyFailed:
+            except (PartyFailed, Unstorable):
                 break
         return await self._decide_alone(events, claim)
 
@@ -146,6 +146,8 @@ class Engine:
                 conflicts += 1
                 if conflicts < CONFLICTS_ALONE_MAX:
                     continue
+                failed = PartyFailed(event, error)
+            except Unstorable as error:
                 failed = PartyFailed(event, error)
             except PartyFailed as error:
                 failed = error

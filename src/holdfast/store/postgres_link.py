@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from holdfast.errors import CommitUnknown, Conflict, StoreError, Unreachable
+from holdfast.errors import CommitUnknown, Conflict, StoreError, Unreachable, Unstorable
 from holdfast.store.postgres_sql import STATEMENTS_MAX
 
 CONNECT_TIMEOUT_S = 5.0
@@ -122,10 +122,15 @@ class Link:
             await asyncio.sleep(RETRY_INTERVAL_S)
 
 
+_UNSTORABLE = (asyncpg.DataError, asyncpg.NotNullViolationError, asyncpg.CheckViolationError)
+
+
 def refusal(error: Exception) -> StoreError:
     """What an error of a statement means: nothing of the batch has happened."""
     if isinstance(error, _CONFLICTS):
         return Conflict(f"another writer was first: {one_line(error)}")
+    if isinstance(error, _UNSTORABLE):
+        return Unstorable(f"the database cannot hold it: {one_line(error)}")
     return StoreError(f"the database refused: {one_line(error)}")
 
 
