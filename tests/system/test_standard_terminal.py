@@ -1,7 +1,5 @@
 """A terminal that knows nothing of Holdfast: plain UnionPay messages over TCP, against everything that runs."""
 
-from functools import partial
-
 import pytest
 
 from holdfast.edges import sample
@@ -9,13 +7,10 @@ from holdfast.ids import luhn_valid
 from holdfast.wire.codec import decode
 from holdfast.wire.dialect import UNIONPAY
 from holdfast.wire.message import Message
-from tests.system.installation import BOOKSHOP, HOTEL, Installation, wait_until
+from tests.system.installation import BOOKSHOP, HOTEL, Installation
 from tests.system.till import Till
 
 HOLD_MINOR = 500_00
-
-ISSUER_TOLD_S = 2.0
-"""A reversal is answered once it is durable at the acquirer; the issuer hears of it a moment later."""
 
 
 def card(name: str) -> str:
@@ -192,7 +187,7 @@ def test_a_reversal_frees_the_money_and_may_be_repeated(shared: Installation) ->
         assert till.code(till.pre_auth(pan, 9_000_00)) == "51"
         assert till.code(till.reverse(hold)) == "00"
         assert till.code(till.reverse(hold)) == "00"
-        wait_until("the issuer has been told", lambda: till.code(till.pre_auth(pan, 9_000_00)) == "00", ISSUER_TOLD_S)
+        placed(till, pan, 9_000_00)
     row = shared.row(key_of(hold))
     assert row is not None
     assert row["outcome"] == "reversed"
@@ -209,8 +204,7 @@ def test_the_reversal_of_a_completion_lets_the_hold_stand_again(shared: Installa
         assert completion is not None
         assert till.code(till.reverse(placing)) == "22", "what has been built upon stands"
         assert till.code(till.reverse(completion)) == "00"
-        again = partial(till.complete, pan, 200_00, hold.get(38), hold.get(13))
-        wait_until("the issuer has been told", lambda: till.code(again()) == "00", ISSUER_TOLD_S)
+        assert till.code(till.complete(pan, 200_00, hold.get(38), hold.get(13))) == "00"
 
 
 def test_a_reversal_of_a_request_never_seen_is_recorded_and_bars_it(shared: Installation) -> None:
@@ -241,7 +235,7 @@ def test_a_reversal_on_the_heels_of_its_request(shared: Installation) -> None:
         if "0110" in codes:
             codes["0410"] = decode(UNIONPAY, till.line.read()).get(39)
         assert codes["0410"] == "00"
-        wait_until("the issuer has been told", lambda: till.code(till.pre_auth(pan, 9_000_00)) == "00", ISSUER_TOLD_S)
+        placed(till, pan, 9_000_00)
 
 
 # --- refused ------------------------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ def server(tmp_path: Path) -> Iterator[str]:
 
 
 def test_two_share_a_database_and_one_takes_over_from_the_other(
-    make_installation: Callable[..., Installation], server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    server: str, make_installation: Callable[..., Installation], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shared = ("--db", server, "--keys", tmp_path / "keys", "--workers", 2)
     first = make_installation(*shared, "--sample", folder="first")
