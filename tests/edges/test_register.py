@@ -117,6 +117,7 @@ def test_list_filters(lived: Lived, typed: Command) -> None:
         (["--terminal", "T0000003", "--kind", "void"], ["A-000014"]),
         (["--merchant", "104290080620003", "--amount", "99.00"], ["A-000029"]),
         (["--card-last4", "0019", "--kind", "pre-authorization"], ["A-000005"]),
+        (["--card-last4", "0019", "--kind", "pre-auth"], ["A-000005"]),
         (["--rrn", "A00000000010"], ["A-000011"]),
         (["--trace-key", "T0000001/000001/000005/0201"], ["A-000011"]),
         (["--entries", "--trace-key", "T0000001/000001/000005/0200"], ["A-000011", "A-000010"]),
@@ -131,6 +132,7 @@ def test_list_filters(lived: Lived, typed: Command) -> None:
     [
         (["--amount", "ten"], "amount 'ten' is not money"),
         (["--date", "yesterday"], "date 'yesterday' is not a day, like 2026-11-22 or 1122"),
+        (["--kind", "completions"], "--kind 'completions' is not one of pre-authorization, void, completion, reversal"),
         (["--card-last4", "12"], "--card-last4 '12' is not the last four digits of a card"),
         (["--trace-key", "T1"], "trace key 'T1' is not terminal/batch/trace/MTI"),
         (["--db", "mysql://here"], "a database address looks like postgresql://"),
@@ -169,6 +171,14 @@ def test_show_tells_an_entry_with_its_request(lived: Lived, typed: Command) -> N
     assert printed.code == 0
     for told in ("A-000011", "completion", "approved 00, shown as A-000011", "东湖宾馆", "A-000004", "leaf"):
         assert told in printed.out
+
+
+def test_show_reads_money_with_its_point_and_a_hold_in_words(lived: Lived, typed: Command) -> None:
+    assert re.search(r"^amount +460\.50 *$", typed("show", "A-000010", *lived.options).out, re.MULTILINE)
+    printed = typed("show", "A-000005", *lived.options)
+    assert "hold                A-000004 version 1, place 500.00, expires 2026-12-1" in printed.out
+    assert "A-000004 version 2, complete 460.50" in typed("show", "A-000011", *lived.options).out
+    assert "{'" not in printed.out
 
 
 def test_show_of_what_is_not_there_is_a_no(lived: Lived, typed: Command) -> None:

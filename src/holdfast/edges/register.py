@@ -51,10 +51,12 @@ def list_rows(
     merchant: Annotated[str | None, typer.Option(help="Of that merchant.")] = None,
     card_last4: Annotated[str | None, typer.Option("--card-last4", help="Of cards that end so.")] = None,
     amount: Annotated[str, typer.Option(help="Of that amount, like 460.50.")] = "",
-    kind: Annotated[str | None, typer.Option(help="Of that kind: pre-authorization, completion, void, …")] = None,
+    kind: Annotated[str | None, typer.Option(help=f"Of that kind: {', '.join(show_as.KINDS)}.")] = None,
     rrn: Annotated[str | None, typer.Option(help="With that reference number.")] = None,
     trace_key: Annotated[str, typer.Option("--trace-key", help="With that trace key.")] = "",
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help=f"At most so many; {SHOWN_MAX} in a table where not given.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """List requests in their present state, newest first; with --entries the facts behind them."""
@@ -64,7 +66,7 @@ def list_rows(
         merchant,
         parse_last4(card_last4) if card_last4 is not None else None,
         parse_amount(amount) if amount else None,
-        kind,
+        parse_kind(kind) if kind is not None else None,
         rrn,
         normal_key(trace_key) if trace_key else None,
     )
@@ -148,7 +150,7 @@ def checkpoint(
 
     found = run(newest(installation(data, db, keys)))
     if not found:
-        answer_no("no checkpoint has been signed yet")
+        answer_no(f"no checkpoint {f'of log {log} ' if log else ''}has been signed yet")
     for each in found:
         if json:
             print_json(show_as.checkpoint_json(each))
@@ -270,6 +272,14 @@ def parse_day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise BadInput(f"date {text!r} is not a day, like 2026-11-22 or 1122") from None
+
+
+def parse_kind(text: str) -> str:
+    """A kind as the tables print it or as it is called in full; BadInput for anything else."""
+    known = {show_as.SHORT_KINDS.get(kind, kind): kind for kind in show_as.KINDS} | {k: k for k in show_as.KINDS}
+    if text not in known:
+        raise BadInput(f"--kind {text!r} is not one of {', '.join(show_as.KINDS)}")
+    return known[text]
 
 
 def parse_last4(text: str) -> str:

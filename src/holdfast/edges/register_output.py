@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import orjson
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from holdfast.clock import rfc3339
+from holdfast.domain.commands import AUDIT, BUSINESS_KINDS, EXPIRY, FINDING, REVERSAL, SIGN_ON
 from holdfast.edges.output import person
 from holdfast.money import format_amount
 from holdfast.reading.audit import Audited
@@ -19,6 +21,8 @@ from holdfast.store.interface import Checkpoint
 COLOURS = {"approved": "green", "declined": "red", "unknown": "yellow", "reversed": "magenta", "expired": "blue"}
 SHORT_KINDS = {"pre-authorization": "pre-auth"}
 """So that a line fits into eighty columns."""
+
+KINDS = (*(kind.name for kind in BUSINESS_KINDS), REVERSAL, SIGN_ON, EXPIRY, FINDING, AUDIT)
 
 RIGHT = frozenset({"amount", "entries"})
 
@@ -91,7 +95,7 @@ def print_detail(detail: Detail) -> None:
     facts = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, value in (*_headline(detail), *sorted(detail.entry.facts.items())):
         if name not in ("log", "number", "candidates", "at", "kind"):
-            facts.add_row(Text(name, style="bold"), Text(str(value)))
+            facts.add_row(Text(name, style="bold"), Text(fact(name, value)))
     facts.add_row(Text("leaf", style="bold"), Text(detail.entry.leaf))
     console.print(facts)
     for candidate in detail.candidates:
@@ -105,6 +109,26 @@ def print_detail(detail: Detail) -> None:
         _print_entries(detail.timeline)
     if not detail.complete:
         console.print("The register goes on; later entries were not looked at.")
+
+
+def fact(name: str, value: Any) -> str:
+    """One fact of an entry as a person reads it: money with its point, a hold in words, the rest as JSON."""
+    if name == "amount" and isinstance(value, int):
+        return format_amount(value)
+    if name == "hold" and isinstance(value, dict):
+        return _hold(value)
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _hold(change: dict[str, Any]) -> str:
+    told = [f"{change['id']} version {change['version']}"]
+    if "act" in change:
+        name, _, amount_minor = change["act"]
+        told.append(f"{name} {format_amount(amount_minor)}" if amount_minor else name)
+    if "expires" in change:
+        told.append(f"expires {rfc3339(change['expires'])}")
+    others = (name for name in change if name not in ("id", "version", "act", "expires", "placed_on"))
+    return ", ".join([*told, *(f"{name} {change[name]}" for name in others)])
 
 
 def _headline(detail: Detail) -> list[tuple[str, str]]:
