@@ -211,14 +211,15 @@ async def test_no_refusal_quotes_a_row(postgres_harness: Harness) -> None:
     assert "key-of-a-row" not in str(raised.value)
 
 
+@pytest.mark.parametrize("key", ["nul\0", "".join(map(chr, range(256, 12_000)))], ids=["nul", "too long for an index"])
 async def test_text_that_postgresql_cannot_hold_is_told_apart_from_a_database_that_is_away(
-    postgres_harness: Harness,
+    postgres_harness: Harness, key: str
 ) -> None:
     store = await postgres_harness.store()
     log = await store.take_log("A", "worker-1", LEASE_S)
     transaction = await store.begin()
     with pytest.raises(Unstorable, match="cannot hold it"):
-        await transaction.write(a_batch(log, "nul\0"))
+        await transaction.write(a_batch(log, key))
     await transaction.rollback()
 
 

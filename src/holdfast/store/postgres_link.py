@@ -122,7 +122,13 @@ class Link:
             await asyncio.sleep(RETRY_INTERVAL_S)
 
 
-_UNSTORABLE = (asyncpg.DataError, asyncpg.NotNullViolationError, asyncpg.CheckViolationError)
+_UNSTORABLE = (
+    asyncpg.DataError,
+    asyncpg.NotNullViolationError,
+    asyncpg.CheckViolationError,
+    # A key that is longer than an index takes.
+    asyncpg.ProgramLimitExceededError,
+)
 
 
 def refusal(error: Exception) -> StoreError:
