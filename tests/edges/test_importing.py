@@ -57,6 +57,12 @@ def test_what_is_not_said_has_its_usual_value(tmp_path: Path) -> None:
     [
         (MERCHANT.replace("7011", "70x1"), 4, "mcc: '70x1' is not a merchant category of 4 digits"),
         (MERCHANT.replace("云海酒店", ""), 3, "name is missing"),
+        (MERCHANT.replace("云海", "A\0"), 3, r"name: 'A\x00酒店' is not a printable name of at most 100 characters"),
+        (
+            MERCHANT.replace("云海", "\x1b[2J"),
+            3,
+            r"name: '\x1b[2J酒店' is not a printable name of at most 100 characters",
+        ),
         (MERCHANT.replace(",,,,,,,,,,,,\n", ",T0000009,,,,,,,,,,,\n"), 5, "a merchant has no terminal_id"),
         (TERMINAL.replace(TMK, TMK[:-1]), 6, "tmk: this is not a key of 16 bytes in hex"),
         (ISSUER.replace("here", "there"), 8, "address: 'there' is neither `here` nor a host and a port"),

@@ -18,6 +18,7 @@ from holdfast.runtime.config import HERE, parse_address
 
 FILE_BYTES_MAX = 32 * 1024 * 1024
 SHOWN_CHARS_MAX = 20
+NAME_CHARS_MAX = 100
 
 Row = dict[str, Any]
 Parse = Callable[[str], Any]
@@ -83,7 +84,13 @@ def _amount(text: str) -> int:
         raise BadInput(f"{_shown(text)} is not money: write it like 500.00") from None
 
 
-_NAME = _matching(r"\S(.{0,98}\S)?", "a name of at most 100 characters")
+def _name(text: str) -> str:
+    # Printable, because it is shown on screens and slips, and no database holds a NUL.
+    if not text.isprintable() or len(text) > NAME_CHARS_MAX:
+        raise BadInput(f"{_shown(text)} is not a printable name of at most {NAME_CHARS_MAX} characters")
+    return text
+
+
 _MERCHANT_ID = _matching(r"[0-9A-Za-z]{15}", "a merchant number of 15 digits or letters")
 _TERMINAL_ID = _matching(r"[0-9A-Za-z]{8}", "a terminal number of 8 digits or letters")
 _ISSUER_ID = _matching(r"[0-9A-Za-z]{1,11}", "an issuer number of at most 11 digits or letters")
@@ -103,8 +110,8 @@ class Column(NamedTuple):
 KINDS: dict[str, dict[str, Column]] = {
     "merchant": {
         "merchant_id": Column(_MERCHANT_ID),
-        "name": Column(_NAME),
-        "name_en": Column(_NAME, ""),
+        "name": Column(_name),
+        "name_en": Column(_name, ""),
         "mcc": Column(_matching(r"[0-9]{4}", "a merchant category of 4 digits")),
         "pre_auth_right": Column(_YES_NO, True),
         "ceiling_percent": Column(_number(100, 200), CEILING_PERCENT),
@@ -118,7 +125,7 @@ KINDS: dict[str, dict[str, Column]] = {
     },
     "issuer": {
         "issuer_id": Column(_ISSUER_ID),
-        "name": Column(_NAME),
+        "name": Column(_name),
         "address": Column(_address),
         "zone_mac": Column(_KEY_16),
         "zone_pin": Column(_KEY_16),
@@ -128,7 +135,7 @@ KINDS: dict[str, dict[str, Column]] = {
     "bin": {
         "prefix": Column(_matching(r"[0-9]{6,8}", "6 to 8 digits")),
         "issuer_id": Column(_ISSUER_ID),
-        "scheme": Column(_NAME, "unionpay"),
+        "scheme": Column(_name, "unionpay"),
         "kind": Column(_one_of(debit="debit", credit="credit"), "debit"),
     },
     "hot-card": {
