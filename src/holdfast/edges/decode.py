@@ -6,11 +6,10 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from holdfast.edges.output import print_json
+from holdfast.edges.output import person, print_json
 from holdfast.edges.places import JsonOption
 from holdfast.errors import BadInput, KeyRefused, WireError
 from holdfast.keys.algorithms import MAC_CHARS, mac_ecb, mac_x919, same_mac
@@ -138,7 +137,7 @@ def print_explained(explained: Explained) -> None:
         table.add_row(
             str(view.offset), str(view.number or ""), view.name, Text(_value(view)), Text(_shortened(view.hex))
         )
-    console = Console(highlight=False)
+    console = person()
     console.print(table)
     console.print(f"MAC: {explained.mac}")
 
