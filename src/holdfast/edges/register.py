@@ -34,7 +34,9 @@ NO = 1
 SHOWN_MAX = 50
 """So many rows are shown to a person who gave no --limit; programs get all."""
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="What is recorded, and its proofs.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, rich_markup_mode=None, help="What is recorded, and its proofs."
+)
 
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="An entry (A-000123), an RRN or a trace key.")]
 LogOption = Annotated[str, typer.Option("--log", help="Which log, where there are several.")]

@@ -1,6 +1,8 @@
 """`holdfast terminal`: a POS terminal on the command line. Thin: it parses, asks the terminal, prints."""
 
 import asyncio
+import contextlib
+import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -8,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from holdfast.clock import SECOND_US
+from holdfast.clock import SECOND_US, rfc3339
 from holdfast.domain.records import DEVICES, SALES
 from holdfast.edges import sample
 from holdfast.edges.output import print_json, print_table
@@ -28,6 +30,9 @@ from holdfast.store.sqlite import SqliteReader
 DEFAULT_FOLDER = Path("~/.holdfast-terminal")
 EXIT_CODES = {"approved": 0, "declined": 1, "unknown": 3, "stored": 3, "reversed": 1, "asked": 3}
 PATIENCE_S_MAX = 300
+SAY_AFTER_S = 5.0
+"""After so long a person who waits is told for what."""
+
 REVERSAL_WAIT_S = 3.0
 """How long a command waits, after an unknown outcome, to see the reversal acknowledged."""
 
@@ -49,6 +54,7 @@ class Counter:
 app = typer.Typer(
     help="A POS terminal: journal first, then send; unknown is never shown as approved or declined.",
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode=None,
 )
 
@@ -58,13 +64,15 @@ def terminal(
     context: typer.Context,
     terminal_id: Annotated[str, typer.Option("--id", help="Terminal id (DE41), 8 characters, like T0000001.")],
     data: Annotated[Path, typer.Option("--data", help="Folder of the terminal's journal.")] = DEFAULT_FOLDER,
-    host: Annotated[str | None, typer.Option("--host", help="The acquirer, like 127.0.0.1:9000.")] = None,
+    host: Annotated[
+        str | None, typer.Option("--host", help="The acquirer, like 127.0.0.1:9000; that of ~/.holdfast if not given.")
+    ] = None,
     operator: Annotated[str, typer.Option("--operator", help="Operator number, two digits.")] = "01",
     supervisor: Annotated[
         str | None, typer.Option("--supervisor", help="Supervisor who agrees (voids): two digits.")
     ] = None,
     lang: Annotated[Language, typer.Option("--lang", help="Language of the slip: zh or en.")] = "zh",
-    patience: Annotated[float, typer.Option("--patience", help="Seconds to wait for an answer (20 to 90).")] = 30.0,
+    patience: Annotated[float, typer.Option("--patience", help="Seconds to wait for an answer.")] = 30.0,
     repeat: Annotated[
         str | None, typer.Option("--repeat", help="Send the request with this trace key again on the wire.")
     ] = None,
@@ -87,6 +95,8 @@ def terminal(
         if repeat is None:
             raise BadInput("no action: try `holdfast terminal --help`")
         send_again(counter, repeat)
+    if repeat is not None and context.invoked_subcommand not in KINDS:
+        raise BadInput(f"--repeat goes with no action, or {', '.join(KINDS)}; not with {context.invoked_subcommand}")
 
 
 # --- with the acquirer --------------------------------------------------------------------------------------------
@@ -108,6 +118,8 @@ async def _at_work(
     folder = DataFolder(counter.folder)
     settings = TerminalSettings(counter.terminal_id, int(counter.patience_s * SECOND_US))
     pos = await Pos.open(folder.path, settings, note)
+    says = f"waiting for the acquirer: {counter.patience_s:.0f} s at the most for an answer"
+    waiting = asyncio.get_running_loop().call_later(SAY_AFTER_S, note, says) if ready else None
     try:
         if await pos.device() is None:
             await load_sample(pos)
@@ -116,9 +128,11 @@ async def _at_work(
         if no is not None and no.outcome == SILENT:
             raise Unreachable(f"the acquirer at {address_of(counter)} does not answer ({no.says}): nothing was asked")
         if no is not None:
-            return {"outcome": no.outcome, "response_code": no.response_code, "reason": no.says}
+            return {"outcome": no.outcome, "response_code": no.response_code, "reason": f"{no.says}: nothing was asked"}
         return await with_receipt(pos, await work(pos), counter.language)
     finally:
+        if waiting is not None:
+            waiting.cancel()
         await pos.close()
 
 
@@ -167,11 +181,13 @@ def told(value: Mapping[str, Any]) -> str:
     if value.get("receipt"):
         text = str(value["receipt"]).rstrip("\n") + "\n"
     else:
-        text = (
-            f"{value.get('kind') or 'terminal'}: {value['outcome']} {value.get('response_code') or ''}".rstrip() + "\n"
-        )
+        own = value.get("kind") in ("load", "sync") and value["outcome"] == "approved"
+        outcome = "done" if own else f"{value['outcome']} {value.get('response_code') or ''}"
+        text = f"{value.get('kind') or 'terminal'}: {outcome}".rstrip() + "\n"
     if value.get("reason"):
         text += f"{value['reason']}\n"
+    if value["outcome"] == "declined" and value.get("register_entry"):
+        text += f"more about it: holdfast register show {value['register_entry']}\n"
     if value.get("reversal"):
         text += f"not known to be approved: the reversal is {value['reversal']}\n"
     if value.get("trace_key"):
@@ -189,6 +205,7 @@ Amount = Annotated[str, typer.Option("--amount", help="Like 500.00.")]
 Card = Annotated[str, typer.Option("--card", help="A sample card's name, a test card number, or track2:…")]
 Code = Annotated[str, typer.Option("--original", help="Authorization code of the pre-authorization.")]
 Date = Annotated[str | None, typer.Option("--date", help="Date of the pre-authorization, MMDD.")]
+Key = Annotated[str, typer.Argument(metavar="KEY", help="The request's trace key, like T0000001/000001/000123/0100.")]
 Expiry = Annotated[str | None, typer.Option("--expiry", help="Expiry of a keyed card, YYMM.")]
 
 
@@ -301,10 +318,12 @@ def run(context: typer.Context) -> None:
     counter: Counter = context.obj
 
     async def stay(pos: Pos) -> Mapping[str, Any]:
+        note(f"{counter.terminal_id} is in sync as long as this runs; Ctrl-C ends it")
         await pos.stay(counter.operator)
         return {"outcome": "approved", "kind": "run"}
 
-    at_work(counter, stay, ready=False)
+    with contextlib.suppress(KeyboardInterrupt):
+        at_work(counter, stay, ready=False)
 
 
 @app.command("load-key")
@@ -313,7 +332,7 @@ def load_key(
     tmk: Annotated[str, typer.Option("--tmk", help="Terminal master key, 16 bytes in hex.")],
     merchant: Annotated[str, typer.Option("--merchant", help="Merchant id (DE42), 15 characters.")],
     merchant_name: Annotated[str, typer.Option("--merchant-name", help="As the slip shows it.")],
-    merchant_name_en: Annotated[str, typer.Option("--merchant-name-en")] = "",
+    merchant_name_en: Annotated[str, typer.Option("--merchant-name-en", help="As the English slip does.")] = "",
     register_key: Annotated[str, typer.Option("--register-key", help="The register's public key, hex.")] = "",
 ) -> None:
     """Tell the terminal who it is. 装载密钥"""
@@ -324,6 +343,8 @@ def load_key(
         raise BadInput("--tmk is not hex digits") from None
     if len(clear) not in (8, 16):
         raise BadInput(f"--tmk has {len(clear)} bytes, not 16")
+    if register_key and not re.fullmatch("[0-9a-fA-F]{64}", register_key):
+        raise BadInput(f"--register-key {register_key!r} is not 32 bytes in hex")
     if len(merchant) != 15:
         raise BadInput(f"--merchant {merchant!r} is not 15 characters")
 
@@ -354,7 +375,7 @@ def reading(counter: Counter) -> SqliteReader:
 
 
 @app.command("query")
-def query(context: typer.Context, key: str) -> None:
+def query(context: typer.Context, key: Key) -> None:
     """What this terminal believes of a request. 查询"""
     counter: Counter = context.obj
     sale = asyncio.run(reading(counter).row(SALES, str(parse_trace_key(key))))
@@ -364,12 +385,21 @@ def query(context: typer.Context, key: str) -> None:
     if counter.json:
         print_json({**value, "amount": sale.amount_minor})
     else:
-        print_table(key, ("what", "is"), [(name, field) for name, field in value.items() if field not in (None, "")])
+        print_table(key, ("what", "is"), [_in_words(*each) for each in value.items() if each[1] not in (None, "")])
     raise typer.Exit(EXIT_CODES.get(sale.outcome, 1))
 
 
+def _in_words(name: str, field: Any) -> tuple[str, object]:
+    """A field of a sale as a person reads it: times and money not in their smallest units."""
+    if name.endswith("_us"):
+        return name.removesuffix("_us"), rfc3339(field)
+    if name == "amount_minor":
+        return "amount", format_amount(field)
+    return name.replace("_", " "), field
+
+
 @app.command("receipt")
-def receipt(context: typer.Context, key: str) -> None:
+def receipt(context: typer.Context, key: Key) -> None:
     """Print a slip again. 重打印"""
     counter: Counter = context.obj
     reader = reading(counter)
@@ -378,7 +408,7 @@ def receipt(context: typer.Context, key: str) -> None:
     if sale is None or device is None:
         raise BadInput(f"no request of terminal {counter.terminal_id} is {key}")
     text = slip(sale, device, counter.language, reprint=True)
-    print_json({"trace_key": key, "receipt": text}) if counter.json else sys.stdout.write(text + "\n")
+    print_json({"trace_key": key, "receipt": text}) if counter.json else sys.stdout.write(text)
 
 
 @app.command("journal")
@@ -399,4 +429,4 @@ def journal(context: typer.Context) -> None:
         return
     columns = ("number", "kind", "phase", "outcome", "amount", "trace_key", "register_entry")
     rows = [[format_amount(e[c]) if c == "amount" and c in e else e.get(c) for c in columns] for e in entries]
-    print_table(f"journal of {counter.terminal_id}", columns, rows)
+    print_table(f"journal of {counter.terminal_id}", (*columns[:-2], "trace key", "entry"), rows)
