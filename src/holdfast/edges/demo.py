@@ -224,7 +224,7 @@ class Story:
             text=True,
             check=False,
         )
-        self.console.print(f"   {checked.stdout.strip() or checked.stderr.strip()}")
+        self.console.print(f"   {checked.stdout.strip() or checked.stderr.strip()}", soft_wrap=True)
         self.check("the proof checks", checked.returncode == 0)
         verified = orjson.loads(self.holdfast("register", "verify", "--json"))
         self.check("the register verifies", verified["ok"])
@@ -245,7 +245,8 @@ class Story:
         """One line about an outcome, and whether it is the one the story tells."""
         amount = format_amount(value["amount"]) if value.get("amount") else ""
         entry = value.get("register_entry") or "no register entry"
-        text = f"   {value['kind']} {amount}: [bold]{value['outcome']}[/bold] {value['response_code']} · {entry}"
+        told = f"{value['outcome']} {value['response_code']}".rstrip()
+        text = f"   {value['kind']} {amount}: [bold]{told}[/bold] · {entry}"
         self.console.print(text + (f" · {value['reason']}" if value.get("reason") else ""))
         as_told = value["outcome"] == wanted and (code is None or value["response_code"] == code)
         self.check(f"{value['kind']} is {wanted} {code or ''}", as_told)
