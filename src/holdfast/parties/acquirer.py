@@ -5,7 +5,6 @@ issuer → write "answered", answer the terminal. What waits (an answer, a rever
 row; `duties` works on those.
 """
 
-from collections.abc import Generator
 from typing import Any, NamedTuple
 
 from holdfast.clock import business_date
@@ -22,13 +21,11 @@ from holdfast.domain.records import (
     HOLDS,
     HOT_CARDS,
     ISSUERS,
-    MERCHANTS,
     REQUESTS,
     Bin,
     Card,
     HotCard,
     Issuer,
-    Merchant,
     Request,
 )
 from holdfast.domain.tables import DUE, Due, Find, Write, insert
@@ -43,6 +40,7 @@ from holdfast.parties.step import (
     Decision,
     Event,
     Outgoing,
+    Reads,
     Received,
     RowOf,
     Step,
@@ -55,7 +53,7 @@ from holdfast.parties.step import (
     seal_pan,
     translate_pin,
 )
-from holdfast.parties.translate import answer_to, ask_of, bare_answer, key_of, question_of
+from holdfast.parties.translate import answer_to, ask_of, bare_answer, question_of
 
 BIN_DIGITS = (8, 7, 6)
 """Lengths of BIN that are looked for, the longest first."""
@@ -147,13 +145,12 @@ def ask(event: Received, policy: Policy) -> Decision:
         asked = ask_of(message)
     except ValueError as error:
         return (yield from not_understood(event, str(error), policy))
-    admitted, rows = yield from admit(event, RowOf(REQUESTS, str(key_of(message))))
+    admitted, read = yield from admit(event, RowOf(REQUESTS, str(asked.key)), *wants_of_card(asked))
     if isinstance(admitted, str):
         (turn,) = yield (TURN,)
         return turned_away(event, admitted, turn, policy)
-    (request,) = rows
-    (merchant,) = yield (RowOf(MERCHANTS, admitted.terminal.merchant_id),)
-    card = yield from look_up_card(asked)
+    request, *of_card = read
+    card = yield from look_up_card(asked, of_card)
     matched_holds = yield from look_up_originals(asked, card)
     pin = yield from pin_for_issuer(asked, admitted, card)
 
@@ -164,29 +161,35 @@ def ask(event: Received, policy: Policy) -> Decision:
     if request is not None:
         return asked_again(event, asked, request, question, admitted, turn, policy)
     found = which_original(asked, matched_holds, card, turn, policy)
-    refusal = first_refusal(asked, admitted, merchant, card, found, pin, turn, policy)
+    refusal = first_refusal(asked, admitted, card, found, pin, turn, policy)
     facts = opening_facts(asked, question, card, found, turn, policy)
     if refusal is not None:
         return refused(event, facts, refusal, found, card, admitted, turn, policy)
-    return forwarded(event, asked, facts, merchant, card, pin, turn, policy)
+    return forwarded(event, asked, facts, admitted, card, pin, turn, policy)
 
 
 # --- reading ------------------------------------------------------------------------------------------------------
 
 
-def look_up_card(asked: Ask) -> Generator[tuple[Want, ...], Any, CardFacts]:
-    """Issuer by BIN, the card's token, and whether it is hot. A number that fails Luhn is no card: nothing is kept."""
+def wants_of_card(asked: Ask) -> tuple[Want, ...]:
+    """The hash of the card number and the BINs it may begin with. One that fails Luhn is no card: nothing is wanted."""
     if asked.card is None or not luhn_valid(asked.card.pan):
-        return CardFacts()
+        return ()
     pan = asked.card.pan
-    hashed, *bins = yield (pan_hash(pan), *(RowOf(BINS, pan[:digits]) for digits in BIN_DIGITS))
+    return (pan_hash(pan), *[RowOf(BINS, pan[:digits]) for digits in BIN_DIGITS])
+
+
+def look_up_card(asked: Ask, read: list[Any]) -> Reads[CardFacts]:
+    """Issuer by BIN, the card's token, and whether it is hot; `read` is what `wants_of_card` was answered."""
+    if asked.card is None or not read:
+        return CardFacts()
+    pan, (hashed, *bins) = asked.card.pan, read
     bin_row = next((row for row in bins if row is not None), None)
-    wants: tuple[Want, ...] = (RowOf(CARDS, hashed), RowOf(HOT_CARDS, hashed))
-    if bin_row is None:
-        vault, hot = yield wants
-        issuer = None
-    else:
-        vault, hot, issuer = yield (*wants, RowOf(ISSUERS, bin_row.issuer_id))
+    vault, hot, issuer = yield (
+        RowOf(CARDS, hashed),
+        RowOf(HOT_CARDS, hashed),
+        RowOf(ISSUERS, bin_row.issuer_id if bin_row else ""),
+    )
     if vault is not None:
         return CardFacts(vault, False, bin_row, issuer, hot)
     token, sealed = yield (new_token(), seal_pan(pan))
@@ -194,7 +197,7 @@ def look_up_card(asked: Ask) -> Generator[tuple[Want, ...], Any, CardFacts]:
     return CardFacts(vault, True, bin_row, issuer, hot)
 
 
-def look_up_originals(asked: Ask, card: CardFacts) -> Generator[tuple[Want, ...], Any, list[Any]]:
+def look_up_originals(asked: Ask, card: CardFacts) -> Reads[list[Any]]:
     """The holds of this card and those with this code at this merchant, read again under lock."""
     if not asked.kind.needs_original or card.vault is None:
         return []
@@ -208,7 +211,7 @@ def look_up_originals(asked: Ask, card: CardFacts) -> Generator[tuple[Want, ...]
     return [hold for hold in locked if hold is not None]
 
 
-def pin_for_issuer(asked: Ask, admitted: Admitted, card: CardFacts) -> Generator[tuple[Want, ...], Any, bytes | None]:
+def pin_for_issuer(asked: Ask, admitted: Admitted, card: CardFacts) -> Reads[bytes | None]:
     """The PIN block under the issuer's key; b"" where none was entered, None where it is not a PIN block."""
     if asked.card is None or not asked.card.pin_block or card.issuer is None:
         return b""
@@ -260,7 +263,6 @@ def which_original(asked: Ask, holds: list[Any], card: CardFacts, turn: Turn, po
 def first_refusal(
     asked: Ask,
     admitted: Admitted,
-    merchant: Merchant | None,
     card: CardFacts,
     found: Match,
     pin: bytes | None,
@@ -275,12 +277,12 @@ def first_refusal(
         return Refusal(responses.ORIGINAL_NOT_FOUND, "a repeat of a request that was never seen")
     refusal = (
         check_amount(asked, policy)
-        or check_merchant(asked, merchant, admitted.terminal.merchant_id, policy)
+        or check_merchant(asked, admitted.merchant, admitted.terminal.merchant_id, policy)
         or check_card(asked, card.bin, card.issuer, card.hot, turn.now_us, policy)
     )
     if refusal is None and asked.kind.needs_original:
-        assert merchant is not None, "the merchant is checked first"
-        refusal = check_original(asked, found, merchant)
+        assert admitted.merchant is not None, "the merchant is checked first"
+        refusal = check_original(asked, found, admitted.merchant)
     if refusal is None and pin is None:
         refusal = Refusal(responses.BAD_PIN_BLOCK, "DE52 is not a PIN block under this session's key")
     if refusal is None and card.issuer is not None and card.issuer.issuer_id not in turn.linked:
@@ -343,7 +345,7 @@ def forwarded(
     event: Received,
     asked: Ask,
     facts: dict[str, Any],
-    merchant: Merchant,
+    admitted: Admitted,
     card: CardFacts,
     pin: bytes | None,
     turn: Turn,
@@ -354,10 +356,11 @@ def forwarded(
     said = turn.said(asked.kind.name, facts)
     entry, request = entry_saying(said), opened(said)
     patience = Due(f"answer:{request.trace_key}", turn.now_us + policy.issuer_patience_us, 0, turn.now_us)
+    assert admitted.merchant is not None, "the merchant is checked first"
     assert card.issuer is not None, "the issuer is checked first"
     assert asked.card is not None, "the card is checked first"
     code = normal_code(asked.original.authorization_code)
-    question = ask_issuer(request, asked.card, pin, merchant.mcc, code, policy)
+    question = ask_issuer(request, asked.card, pin, admitted.merchant.mcc, code, policy)
     return Step(
         (entry,),
         (insert(REQUESTS, request), insert(DUE, patience), *vaulted(card)),

@@ -3,20 +3,20 @@
 A message with a wrong MAC has not been received: it is answered (97, 77 or A0, without a MAC) and recorded nowhere.
 """
 
-from collections.abc import Generator
 from typing import Any, NamedTuple
 
 from holdfast.clock import hhmmss, mmdd
 from holdfast.domain import responses
 from holdfast.domain.commands import MESSAGE_TYPE_NETWORK, SIGN_ON, SIGN_ON_DOUBLE, SIGN_ON_SINGLE, SIGN_ON_TRACK
 from holdfast.domain.policy import Policy
-from holdfast.domain.records import REQUESTS, SESSIONS, TERMINALS, Session, Terminal
+from holdfast.domain.records import MERCHANTS, REQUESTS, SESSIONS, TERMINALS, Merchant, Session, Terminal
 from holdfast.domain.tables import Find, put
 from holdfast.ids import rrn_of
 from holdfast.parties.step import (
     TURN,
     Decision,
     Outgoing,
+    Reads,
     Received,
     RowOf,
     Step,
@@ -43,6 +43,7 @@ class Admitted(NamedTuple):
     """A message that was received: from this terminal, in this session, under this MAC key."""
 
     terminal: Terminal
+    merchant: Merchant | None
     session: Session
     under_previous_key: bool
 
@@ -51,7 +52,7 @@ class Admitted(NamedTuple):
         return self.under_previous_key and turn.now_us >= self.session.previous_until_us
 
 
-def admit(event: Received, *also: Want) -> Generator[tuple[Want, ...], Any, tuple[Admitted | str, tuple[Any, ...]]]:
+def admit(event: Received, *also: Want) -> Reads[tuple[Admitted | str, tuple[Any, ...]]]:
     """Admit a terminal's message, or say the code it is refused with; `also` are wants to be answered on the way."""
     message = event.message
     terminal_id = message.get(41)
@@ -63,13 +64,16 @@ def admit(event: Received, *also: Want) -> Generator[tuple[Want, ...], Any, tupl
     if MAC_FIELD not in message.fields:
         return responses.MAC_ERROR, ()
     block, mac = mac_block(UNIONPAY, message.raw), message.get(MAC_FIELD)
-    (holds,) = yield (verify_mac(session.mak, MAC_ALGORITHM, block, mac),)
+    holds, merchant = yield (
+        verify_mac(session.mak, MAC_ALGORITHM, block, mac),
+        RowOf(MERCHANTS, terminal.merchant_id),
+    )
     if holds:
-        return Admitted(terminal, session, False), tuple(others)
+        return Admitted(terminal, merchant, session, False), tuple(others)
     if session.previous_mak is not None:
         (holds,) = yield (verify_mac(session.previous_mak, MAC_ALGORITHM, block, mac),)
         if holds:
-            return Admitted(terminal, session, True), tuple(others)
+            return Admitted(terminal, merchant, session, True), tuple(others)
     return responses.MAC_ERROR, ()
 
 

@@ -75,8 +75,13 @@ def answered_by_issuer(event: Received, policy: Policy) -> Decision:
     issuer, request = yield (RowOf(ISSUERS, event.peer), RowOf(REQUESTS, exchange.trace_key))
     if issuer is None or request is None or request.asked_entry != exchange.exchange_id:
         return (yield from unheard(f"issuer {event.peer}: answer to {exchange.exchange_id!r}, which was never asked"))
-    (holds,) = yield (verify_mac(issuer.zone_mac, MAC_ALGORITHM, block, mac),)
-    if not holds or request.issuer_id != event.peer:
+    genuine, session, merchant, hold = yield (
+        verify_mac(issuer.zone_mac, MAC_ALGORITHM, block, mac),
+        RowOf(SESSIONS, request.terminal_id),
+        RowOf(MERCHANTS, request.merchant_id),
+        RowOf(HOLDS, request.hold_id or ""),
+    )
+    if not genuine or request.issuer_id != event.peer:
         return (yield from unheard(f"issuer {event.peer}: MAC of {message.mti} is wrong"))
     if RESPONSE_CODE_FIELD not in message.fields:
         return (yield from unheard(f"issuer {event.peer}: {message.mti} without a response code"))
@@ -84,11 +89,6 @@ def answered_by_issuer(event: Received, policy: Policy) -> Decision:
         return (yield from undo_answered(message.get(RESPONSE_CODE_FIELD), request, policy))
     if message.mti not in ANSWER_MTIS:
         return (yield from unheard(f"issuer {event.peer}: {message.mti} is not served"))
-    session, merchant, hold = yield (
-        RowOf(SESSIONS, request.terminal_id),
-        RowOf(MERCHANTS, request.merchant_id),
-        RowOf(HOLDS, request.hold_id or ""),
-    )
     (turn,) = yield (TURN,)
     code, authorization_code = message.get(RESPONSE_CODE_FIELD), message.get(38)
     if request.outcome != "asked":

@@ -11,7 +11,7 @@ changed rows: a decision always sees the writes of the ones before it.
 """
 
 from collections.abc import Generator, Mapping
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from holdfast.domain.tables import Due, Entry, Find, Key, Table, Write
 from holdfast.ids import entry_id
@@ -45,6 +45,11 @@ TURN = _Turn()
 
 Want: TypeAlias = RowOf | Find | KeyOperation | _Turn
 """A `Find` is answered by the list of its rows."""
+
+_Read = TypeVar("_Read", covariant=True)
+
+Reads: TypeAlias = Generator[tuple[Want, ...], Any, _Read]
+"""Part of a decision before its turn; what it has read is what it returns."""
 
 
 def verify_mac(key: bytes, algorithm: str, block: bytes, mac: str) -> KeyOperation:
@@ -162,7 +167,7 @@ class Turn(NamedTuple):
 
     def after(self, entry: Entry) -> "Turn":
         """The turn as it stands when `entry` has been recorded: for a second entry in one step."""
-        return self._replace(number=entry.number + 1, previous=entry.leaf)
+        return Turn(self.now_us, self.log, entry.number + 1, entry.leaf, self.linked)
 
 
 def entry_saying(said: dict[str, Any]) -> Entry:
