@@ -198,7 +198,7 @@ def test_the_slips_date_is_the_acquirers() -> None:
         (
             "complete",
             {"amount_minor": 1, "card": CARD, "authorization_code": "1", "date": "1"},
-            "date of the original is not MMDD",
+            "date of the original is not a day, MMDD",
         ),
         ("void", {"amount_minor": 1, "card": CARD, "authorization_code": "1"}, "a void needs a supervisor"),
         (

@@ -175,7 +175,7 @@ def by_a_standard_terminal(installation: Installation, track: str) -> dict[str, 
     """Track, PIN, and frames that are no messages though a card number stands in them."""
     with Till.signed_on(installation, "P0000001") as till:
         till.asks(till.pre_auth(STRIPE, 10_00, de2="", de14="", de22="022", de35=track))
-        entered = {"de22": "021", "de26": "12", "de53": "2600000000000000"}
+        entered = {"de22": "021", "de26": "12", "de53": "26".ljust(16, "0")}
         clear = pin_block(PIN, WITH_PIN)
         assert till.code(till.pre_auth(WITH_PIN, 10_00, **entered, de52=till.block_of(PIN, WITH_PIN))) == "00"
         till.line.send(till.pre_auth(KEYED, 10_00) + b"\x00")

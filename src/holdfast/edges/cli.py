@@ -7,12 +7,13 @@ import sys
 import traceback
 from importlib import import_module
 from io import TextIOWrapper
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
+from holdfast import __version__
 from holdfast.errors import BadInput, HoldfastError, Unreachable, WireError
 
 COMMANDS = {
@@ -75,8 +76,19 @@ app = typer.Typer(
 )
 
 
+def print_version(wanted: bool) -> None:
+    """--version."""
+    if wanted:
+        print(f"holdfast {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def holdfast() -> None:
+def holdfast(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=print_version, help="Print the version.")
+    ] = False,
+) -> None:
     """Card pre-authorization whose completions are never without a register entry."""
 
 
@@ -89,7 +101,7 @@ def main() -> None:
             # Where Chinese cannot be written it is escaped, as JSON does it: no answer is lost for a letter.
             stream.reconfigure(errors="backslashreplace")
     try:
-        ended = app(in_any_order(sys.argv[1:]), standalone_mode=False)
+        ended = app(in_any_order(sys.argv[1:]), prog_name="holdfast", standalone_mode=False)
     except TyperException as error:
         misused(error)
     except (BadInput, WireError) as error:

@@ -35,6 +35,10 @@ class Explained(NamedTuple):
     mac: str
 
 
+NO = 1
+"""The exit code of a MAC that does not hold."""
+
+
 def decode(
     frame: Annotated[
         str,
@@ -53,6 +57,8 @@ def decode(
         print_json(as_json(explained))
     else:
         print_explained(explained)
+    if explained.mac == "invalid":
+        raise typer.Exit(NO)
 
 
 def hex_bytes(text: str, what: str) -> bytes:

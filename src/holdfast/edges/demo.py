@@ -168,7 +168,7 @@ class Story:
         self.outcome(unknown, "unknown")
         relay.to_client = Fate.CARRY
         no = await hotel.ready("01", 30)
-        sale = await hotel.reader.row(SALES, unknown["trace_key"])
+        sale = await hotel.reader.row(SALES, str(unknown.get("trace_key")))
         undone = no is None and sale is not None and sale.outcome == "reversed"
         self.check("the reversal was acknowledged, nothing is held", undone)
         self.console.print("   the line is back: reversed at terminal, register and issuer; carol's 300.00 are free")
@@ -228,7 +228,7 @@ class Story:
         self.check("the proof checks", checked.returncode == 0)
         verified = orjson.loads(self.holdfast("register", "verify", "--json"))
         self.check("the register verifies", verified["ok"])
-        self.console.print(f"   register verify: {verified['entries']} entries, every one in its place")
+        self.console.print(f"   register verify: {verified['entries']} entries of the register and the issuer's book, every one in its place")
 
     def relay(self) -> Relay:
         """A line to the acquirer that can be made to lose bytes."""

@@ -55,7 +55,10 @@ def import_file(
     """
     content = read_rows(file)
     refuse(file, content.problems)
-    folder = DataFolder(data_path(data))
+    path = data_path(data)
+    if not path.exists():
+        tell(f"{path} is not there yet: a new installation is made in it")
+    folder = DataFolder(path)
     try:
         counts = asyncio.run(load(folder, db, folder.keys if keys is None else keys, file, content))
     except OutcomeUnknown as error:
@@ -64,7 +67,7 @@ def import_file(
     if json:
         print_json({"imported": counts})
     else:
-        print("imported " + ", ".join(f"{n} {kind}" for kind, n in counts.items()))
+        print("imported " + ", ".join(f"{n} {kind}" for kind, n in counts.items()) + f" into {folder.path}")
 
 
 def refuse(file: Path, problems: Sequence[Problem]) -> None:

@@ -7,7 +7,7 @@ refused on the spot, without a journal entry, because nothing has happened yet.
 from collections.abc import Generator, Mapping
 from typing import Any, NamedTuple
 
-from holdfast.clock import local
+from holdfast.clock import date_of_mmdd, local
 from holdfast.domain.commands import COMPLETION, PRE_AUTHORIZATION, SIGN_ON, VOID, Kind
 from holdfast.domain.records import DEVICES, SALES, Device, Sale
 from holdfast.domain.tables import DUE, Due, Find, put
@@ -46,6 +46,9 @@ KINDS = {"pre-auth": PRE_AUTHORIZATION, "complete": COMPLETION, "void": VOID}
 """Commands that are business requests."""
 
 STAN_MAX = 999_999
+NEVER_US = 4_102_444_800_000_000
+"""Some instant past a leap year: whether MMDD is a day at all does not depend on now."""
+
 OWN_LOOKED_AT_MAX = 8
 """So many pre-authorizations of this terminal with one authorization code are looked at."""
 
@@ -82,8 +85,8 @@ def wanted_of(kind: Kind, arguments: Mapping[str, Any]) -> Wanted:
         raise BadInput("amount is not between 0.01 and 9999999999.99")
     if kind.needs_original and not (code.isascii() and code.isalnum() and len(code) <= 6):
         raise BadInput("authorization code of the original is not up to six letters and digits")
-    if mmdd and not (_digits(mmdd) and len(mmdd) == 4):
-        raise BadInput("date of the original is not MMDD")
+    if mmdd and date_of_mmdd(mmdd, NEVER_US) is None:
+        raise BadInput("date of the original is not a day, MMDD")
     if trace and not (_digits(trace) and len(trace) == len(NO_TRACE)):
         raise BadInput("batch and trace of the original are not six digits each")
     if kind.supervisor and not arguments.get("supervisor"):

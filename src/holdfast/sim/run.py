@@ -5,6 +5,7 @@ seeds, whatever the order in which they end.
 """
 
 import os
+import signal
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from hashlib import sha256
@@ -78,8 +79,13 @@ def simulate(
     if cores <= 1:
         return _report(map(one, seeds), minutes, bug, told, began_s)
     # Forked children know all modules already; a world uses no thread, socket or file that could be forked with it.
-    with get_context("fork").Pool(cores) as pool:
+    with get_context("fork").Pool(cores, initializer=_leave_interrupts_to_the_parent) as pool:
         return _report(pool.imap(one, seeds), minutes, bug, told, began_s)
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    """Ctrl-C ends the parent, which ends its children: they need not each tell of it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _report(
