@@ -228,7 +228,8 @@ class Story:
         self.check("the proof checks", checked.returncode == 0)
         verified = orjson.loads(self.holdfast("register", "verify", "--json"))
         self.check("the register verifies", verified["ok"])
-        self.console.print(f"   register verify: {verified['entries']} entries of the register and the issuer's book, every one in its place")
+        count = verified["entries"]
+        self.console.print(f"   register verify: {count} entries of register and book, every one in its place")
 
     def relay(self) -> Relay:
         """A line to the acquirer that can be made to lose bytes."""
