@@ -108,6 +108,20 @@ time passes                                       -> none  T1/9.hold expired
 reverse T1/9                                      -> 00  T1/9.hold reversed        # was released by time
 """
 
+COPIED_TERMINAL = """
+T1/1 places C1 100.00                             -> 00
+T1/1 places C1 100.01                             -> 94                            # a copy, unaware of the first
+reverse T1/1                                      -> 25  T1/1.outcome approved  T1/1.hold held  undone 0
+reverse T1/1                                      -> 25  T1/1.hold held  due.undo 0
+T1/2 completes T1/1 90.00                         -> 00  T1/1.hold completed
+T1/3 places C1 70.00                              -> 00
+T1/3 voids T1/3 70.00                             -> 94                            # nor what is another kind
+reverse T1/3                                      -> 25  T1/3.hold held
+T1/3 places C1 70.00                              -> 00
+reverse T1/3                                      -> 00  T1/3.hold reversed        # its own stays possible
+time passes                                       -> none  undone 1
+"""
+
 IN_FLIGHT = """
 issuer is silent
 T1/1 places C1 100.00                             -> none  T1/1.outcome asked  asked 1  due.answer 1

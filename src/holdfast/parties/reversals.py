@@ -3,6 +3,9 @@
 The original may be unknown (it was lost, or is still on its way: it is barred for ever), in flight, approved, declined,
 unknown or reversed before. Only an original that has been built upon stands: then the answer is 22. Once this is
 durable the terminal is answered; our duty towards the issuer stays open as a due row.
+
+A reversal undoes what it describes, not whatever bears its key: a copied or restored terminal must not undo what
+another device of the same number was approved.
 """
 
 from hashlib import sha256
@@ -48,6 +51,8 @@ def reverse(event: Received, policy: Policy) -> Decision:
     seal = (admitted.session.mak, MAC_ALGORITHM)
     if known is not None:
         return reversed_again(event, undo, known, seal, turn, policy)
+    if original is not None and not describes(undo, original):
+        return another_meant(event, undo, original, responses.ORIGINAL_NOT_FOUND, seal, turn, policy)
     return record_reversal(event, undo, original, hold, admitted, turn, policy)
 
 
@@ -57,23 +62,40 @@ def reversed_again(
     """A reversal that we know gets its first answer, unless its key now means another request: that is not undone."""
     if BY_NAME[known.echoes].mti == undo.kind.mti:
         return Step(send=(Outgoing(event.link, answer_to(known, policy), seal),))
+    return another_meant(event, undo, known, responses.DUPLICATE, seal, turn, policy)
+
+
+def describes(undo: Undo, original: Request) -> bool:
+    """Whether this is the request that the reversal copies its fields from; what is barred may have been anything."""
+    same = original.kind == undo.kind.name and undo.amount_minor in (None, original.amount_minor)
+    return same or original.outcome == "tombstone"
+
+
+def another_meant(
+    event: Received, undo: Undo, named: Request, code: str, seal: tuple[bytes, str], turn: Turn, policy: Policy
+) -> Step:
+    """The key names a request that asked something else. That one stands; what is meant here never was in force."""
     facts = {
         "phase": "duplicate",
-        "trace_key": known.trace_key,
+        "trace_key": str(undo.key),
         "actor": undo.operator or "terminal",
         "terminal_id": undo.key.terminal,
-        "response_code": responses.DUPLICATE,
-        "reason": f"the key names {known.entry}, which reversed another request than {undo.undoes}",
+        "response_code": code,
+        "reason": f"the key names {named.entry}, which is another request than this reversal describes",
     }
     entry = turn.record(REVERSAL, facts)
-    other = known._replace(
+    answer = named._replace(
+        trace_key=str(undo.key),
         echoes=undo.kind.name,
         amount_minor=undo.amount_minor or 0,
-        response_code=responses.DUPLICATE,
+        authorization_code=None,
+        rrn=rrn_of(turn.log, turn.number),
+        response_code=code,
         entry=turn.entry,
         answered_us=turn.now_us,
+        sequence=undo.sequence,
     )
-    return Step((entry,), send=(Outgoing(event.link, answer_to(other, policy), seal),))
+    return Step((entry,), send=(Outgoing(event.link, answer_to(answer, policy), seal),))
 
 
 def record_reversal(
