@@ -9,7 +9,6 @@ cashiers were told.
 """
 
 import argparse
-import asyncio
 import contextlib
 import os
 import random
@@ -25,17 +24,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from holdfast.domain.journal import rebuild, without_secrets
-from holdfast.domain.records import ACCOUNTS, DEVICES, SALES, Account, Device, Sale
-from holdfast.edges.open_reader import installation as installation_of
-from holdfast.edges.open_reader import open_reader
-from holdfast.ids import mask_pan
-from holdfast.register.canonical import decode_strict
-from holdfast.runtime.config import ISSUER
-from holdfast.runtime.pos import file_of
-from holdfast.store.sqlite import SqliteReader
+from tests.system.agreement import Evidence, gathered, problems_of
 from tests.system.busy_terminal import told_file
-from tests.system.installation import OWN_AVAILABLE_MINOR, Installation, expected, holdfast, wait_until
+from tests.system.installation import Installation, wait_until
 from tests.system.till import Line, Till
 
 SERVERS = ("up", "acquirer-1", "issuer", "postmaster")
@@ -169,114 +160,23 @@ class Town:
 # --- afterwards ---------------------------------------------------------------------------------------------------
 
 
-def settled(town: Town) -> float:
-    """Sync every terminal and wait until nothing is in doubt; how long that took."""
+def settled(town: Town) -> tuple[Evidence, float]:
+    """Sync every terminal and wait until nothing is in doubt; what everybody says then, and how long that took."""
     installation, began_s = town.installation, time.monotonic()
     for terminal_id in town.terminals:
         installation.terminal(terminal_id, "sync")
     wait_until("nothing is in doubt", lambda: installation.run("status", "--json").json["in_doubt"] == 0, QUIET_S_MAX)
-    return time.monotonic() - began_s
+    quiet_s = time.monotonic() - began_s
+    told = {terminal_id: town.told(terminal_id) for terminal_id in town.terminals}
+    return gathered(installation, town.cards, told), quiet_s
 
 
-async def journal_of(installation: Installation, terminal_id: str) -> tuple[Device, list[Sale], list[dict[str, Any]]]:
-    """A terminal's row, its requests, and the entries of its journal."""
-    reader = SqliteReader(file_of(installation.tills, terminal_id))
-    try:
-        [head] = await reader.logs()
-        entries = await reader.entries(head.log, 1, head.frontier.size)
-        device: Device | None = await reader.row(DEVICES, terminal_id)
-        assert device is not None
-        return device, await reader.select(SALES, {}), [decode_strict(entry.body) for entry in entries]
-    finally:
-        await reader.close()
-
-
-async def accounts_of(installation: Installation) -> dict[str, Account]:
-    """The issuer's accounts by masked card."""
-    async with open_reader(installation_of(installation.data, "", None).dsns, ISSUER) as reader:
-        return {account.card: account for account in await reader.select(ACCOUNTS, {}) if account.card}
-
-
-def audited(town: Town) -> Report:
-    """Everything that two parties could disagree on."""
-    installation, quiet_s = town.installation, settled(town)
-    rows = {row["trace_key"]: row for row in installation.register()}
-    facts = {fact["entry"]: fact for fact in installation.register("--entries")}
-    told: Counter[str] = Counter()
-    beliefs: Counter[str] = Counter()
-    problems: list[str] = []
-    for terminal_id in town.terminals:
-        device, sales, entries = asyncio.run(journal_of(installation, terminal_id))
-        problems += chain_problems(device, sales, entries)
-        problems += belief_problems(device, sales, rows)
-        problems += told_problems(town.told(terminal_id), rows, facts)
-        told.update(line["outcome"] for line in town.told(terminal_id))
-        beliefs.update(sale.outcome for sale in sales if sale.amount_minor and not sale.reverses)
-    problems += [f"{key} is still {row['outcome']}" for key, row in rows.items() if row["outcome"] == "unknown"]
-    problems += money_problems(town.cards, rows, asyncio.run(accounts_of(installation)))
-    verified = expected(holdfast("register", "verify", "--json", "--data", installation.data), None, ("verify",))
-    problems += [str(problem) for problem in verified.json["problems"]]
-    if (verified.code, verified.json["ok"]) != (0, True):
-        problems.append(f"register verify ended {verified.code}")
-    return Report(town.kills, told, beliefs, len(rows), quiet_s, problems)
-
-
-def chain_problems(device: Device, sales: list[Sale], entries: list[dict[str, Any]]) -> Iterator[str]:
-    """A journal without gaps, from which the terminal's rows follow."""
-    if [entry["number"] for entry in entries] != list(range(1, len(entries) + 1)):
-        yield f"{device.terminal_id}: its journal has gaps"
-    again, rows = rebuild(entries)
-    if again != without_secrets(device) or rows != {sale.trace_key: without_secrets(sale) for sale in sales}:
-        yield f"{device.terminal_id}: its rows do not follow from its journal"
-
-
-def belief_problems(device: Device, sales: list[Sale], rows: dict[str, dict[str, Any]]) -> Iterator[str]:
-    """What the terminal believes is what the register says, both ways."""
-    if device.in_flight or device.reversal:
-        yield f"{device.terminal_id} is not done: {device.in_flight or device.reversal}"
-    own = {key: row for key, row in rows.items() if row["terminal_id"] == device.terminal_id}
-    known = {sale.trace_key: sale for sale in sales if sale.amount_minor}
-    yield from (f"{key}: the register has it, the terminal does not" for key in own if key not in known)
-    for key, sale in known.items():
-        registered = own[key]["outcome"] if key in own else None
-        if sale.outcome not in ("approved", "declined", "reversed"):
-            yield f"{key}: the terminal does not know what became of it: {sale.outcome}"
-        if (sale.outcome == "approved") != (registered == "approved"):
-            yield f"{key}: the terminal believes {sale.outcome}, the register says {registered}"
-        if sale.outcome == "approved" and sale.reverses is None and sale.amount_minor != own[key]["amount"]:
-            yield f"{key}: amounts differ"
-
-
-def told_problems(
-    told: list[dict[str, Any]], rows: dict[str, dict[str, Any]], facts: dict[str, dict[str, Any]]
-) -> Iterator[str]:
-    """Who was told "approved" has a register entry, and it is in force."""
-    for line in told:
-        if line["outcome"] != "approved":
-            continue
-        fact, row = facts.get(line["register_entry"]), rows.get(line["trace_key"])
-        if fact is None or fact["trace_key"] != line["trace_key"] or fact["outcome"] != "approved":
-            yield f"{line['trace_key']}: shown as approved with {line['register_entry']}, which says {fact}"
-        if row is None or (row["outcome"], row["amount"]) != ("approved", line["amount"]):
-            yield f"{line['trace_key']}: shown as approved, and the register says {row and row['outcome']}"
-
-
-def money_problems(cards: list[str], rows: dict[str, dict[str, Any]], accounts: dict[str, Account]) -> Iterator[str]:
-    """Balances follow from what the register has in force: that is this fold, and none of ours."""
-    for pan in cards:
-        card = mask_pan(pan)
-        own = [row for row in rows.values() if row["card"] == card and row["outcome"] == "approved"]
-        holds = {row["entry"]: row["amount"] for row in own if row["kind"] == "pre-authorization"}
-        done = [row for row in own if row["kind"] in ("completion", "void")]
-        for row in done:
-            if holds.pop(row["original"], None) is None:
-                yield f"{row['trace_key']}: its hold {row['original']} is not in force, or was used twice"
-        held_minor = sum(holds.values())
-        posted_minor = sum(row["amount"] for row in done if row["kind"] == "completion")
-        account = accounts[card]
-        expected_minor = (OWN_AVAILABLE_MINOR - posted_minor - held_minor, held_minor)
-        if (account.available_minor, account.held_minor) != expected_minor:
-            yield f"{card}: available and held are {account.available_minor, account.held_minor}, not {expected_minor}"
+def report_of(town: Town, evidence: Evidence, quiet_s: float) -> Report:
+    """What happened, and what is wrong with it."""
+    told = Counter(line["outcome"] for counter in evidence.counters for line in counter.told)
+    sales = [sale for counter in evidence.counters for sale in counter.sales]
+    beliefs = Counter(sale.outcome for sale in sales if sale.amount_minor and not sale.reverses)
+    return Report(town.kills, told, beliefs, len(evidence.rows), quiet_s, list(problems_of(evidence)))
 
 
 # --- from the command line ----------------------------------------------------------------------------------------
@@ -304,7 +204,7 @@ def main() -> int:
                     f"{number}: {' and '.join(town.kills[-1].victims)} {town.kills[-1].recovery_s:.2f} s\n"
                 )
             town.close()
-            report = audited(town)
+            report = report_of(town, *settled(town))
         finally:
             installation.end()
     sys.stdout.write("".join(f"{line}\n" for line in report.lines()))
