@@ -36,6 +36,11 @@ def local(at_us: int, zone_name: str = DEFAULT_ZONE) -> datetime:
     return _local_second(at_us // SECOND_US, zone_name).replace(microsecond=at_us % SECOND_US)
 
 
+def local_date(at_us: int, zone_name: str = DEFAULT_ZONE) -> date:
+    """The date of the installation at that instant."""
+    return _local_second(at_us // SECOND_US, zone_name).date()
+
+
 def to_us(moment: datetime) -> int:
     """An aware datetime -> microseconds since 1970 UTC, exact."""
     since = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
@@ -52,6 +57,11 @@ def _digits(second: int, zone_name: str) -> str:
     return _local_second(second, zone_name).strftime("%m%d%H%M%S")
 
 
+def mmddhhmmss(at_us: int, zone_name: str = DEFAULT_ZONE) -> str:
+    """DE7, and DE13 with DE12 behind it."""
+    return _digits(at_us // SECOND_US, zone_name)
+
+
 def mmdd(at_us: int, zone_name: str = DEFAULT_ZONE) -> str:
     """DE13."""
     return _digits(at_us // SECOND_US, zone_name)[:4]
@@ -63,8 +73,8 @@ def hhmmss(at_us: int, zone_name: str = DEFAULT_ZONE) -> str:
 
 
 def business_date(at_us: int, zone_name: str = DEFAULT_ZONE, cut_over: time = DEFAULT_CUT_OVER) -> date:
-    """The settlement date: after the cut-over it is already the next day."""
-    moment = local(at_us, zone_name)
+    """The settlement date: after the cut-over (a whole second) it is already the next day."""
+    moment = _local_second(at_us // SECOND_US, zone_name)
     return moment.date() + timedelta(days=1) if moment.time() >= cut_over else moment.date()
 
 

@@ -17,9 +17,12 @@ class TraceKey(NamedTuple):
         return f"{self.terminal}/{self.batch}/{self.stan}/{self.mti}"
 
 
+_FIRST_TIME = {"1": "0", "3": "2", "5": "4", "7": "6", "9": "8"}
+
+
 def without_repeat(mti: str) -> str:
     """0201 -> 0200, 0421 -> 0420: a repeat is the same request."""
-    return mti[:3] + str(int(mti[3]) & ~1) if mti[3].isdigit() else mti
+    return mti[:3] + _FIRST_TIME[mti[3]] if mti[3] in _FIRST_TIME else mti
 
 
 def parse_trace_key(text: str) -> TraceKey:

@@ -5,7 +5,7 @@ Cover and expiry are the issuer's to judge; None means "ask the issuer". A test 
 
 from typing import NamedTuple
 
-from holdfast.clock import local
+from holdfast.clock import local_date
 from holdfast.domain import responses
 from holdfast.domain.commands import Ask
 from holdfast.domain.hold import Act, allows
@@ -61,7 +61,7 @@ def check_card(
 
 def card_expired(expiry: str, now_us: int, policy: Policy) -> bool:
     """A card is good through the last day of its month; `expiry` is YYMM, years up to 49 ahead lie in the future."""
-    today = local(now_us, policy.zone)
+    today = local_date(now_us, policy.zone)
     if len(expiry) != 4 or not expiry.isdecimal() or not 1 <= int(expiry[2:]) <= 12:
         return True
     years_ahead = (int(expiry[:2]) - today.year % 100 + 50) % 100 - 50

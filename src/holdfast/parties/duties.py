@@ -6,7 +6,7 @@ answer is recorded and undone, never delivered.
 
 from typing import Any
 
-from holdfast.clock import local
+from holdfast.clock import local_date
 from holdfast.domain import responses
 from holdfast.domain.commands import BY_NAME, EXPIRY, FINDING, REVERSAL
 from holdfast.domain.hold import Act, State, allows
@@ -147,7 +147,7 @@ def answered(
             "id": request.asked_entry,
             "version": 1,
             "act": [Act.PLACE.value, request.asked_entry, request.amount_minor],
-            "placed_on": local(turn.now_us, policy.zone).date().isoformat(),
+            "placed_on": local_date(turn.now_us, policy.zone).isoformat(),
             "expires": expires_us(turn.now_us, merchant.validity_days),
         }
         new = hold_after(placed(facts, request), facts)

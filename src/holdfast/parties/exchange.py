@@ -7,11 +7,10 @@ an answer brings back so that the acquirer finds its row.
 
 from typing import NamedTuple
 
-from holdfast.clock import hhmmss, mmdd
+from holdfast.clock import hhmmss, mmdd, mmddhhmmss
 from holdfast.domain.commands import BY_NAME, CardPresented
 from holdfast.domain.policy import Policy
 from holdfast.domain.records import Request
-from holdfast.ids import parse_entry_id
 from holdfast.parties.translate import reply_mti
 from holdfast.wire.message import Message
 
@@ -47,12 +46,12 @@ def parse(text: str) -> Exchange | None:
 
 def network_stan(entry: str) -> str:
     """DE11 between the hosts: the number of the entry, wrapped to 1..999999."""
-    return f"{(parse_entry_id(entry)[1] - 1) % 999_999 + 1:06d}"
+    return f"{(int(entry.rpartition('-')[2]) - 1) % 999_999 + 1:06d}"
 
 
 def transmission(request: Request, policy: Policy) -> str:
     """DE7, MMDDhhmmss: when the request was first sent to the issuer."""
-    return mmdd(request.at_us, policy.zone) + hhmmss(request.at_us, policy.zone)
+    return mmddhhmmss(request.at_us, policy.zone)
 
 
 def _common(request: Request, pan: str, policy: Policy) -> dict[int, str | bytes]:

@@ -5,7 +5,7 @@ Rule 2: nothing is dropped, rounded or added silently. None, floats and integers
 Rule 3: the encoding carries its version (`"v":1`), so that a later encoding can never be mistaken for this one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 
 import orjson
@@ -23,7 +23,7 @@ def encode(body: Mapping[str, object]) -> bytes:
     """The canonical bytes: UTF-8 JSON, keys sorted, no spaces. TypeError names the field that has no canonical form."""
     if VERSION_KEY in body:
         raise TypeError(f"field {VERSION_KEY}: reserved for the version of the encoding")
-    _refuse_odd_values(body, "", DEPTH_MAX)
+    _refuse_odd_values(body.items(), "", DEPTH_MAX)
     return orjson.dumps({VERSION_KEY: ENCODING_VERSION, **body}, option=orjson.OPT_SORT_KEYS)
 
 
@@ -52,8 +52,8 @@ def leaf_hash(canonical: bytes) -> bytes:
     return sha256(b"\x00" + canonical).digest()
 
 
-def _refuse_odd_values(body: Mapping[str, object], path: str, depth_left: int) -> None:
-    for key, value in body.items():
+def _refuse_odd_values(items: Iterable[tuple[object, object]], path: str, depth_left: int) -> None:
+    for key, value in items:
         # Exact types: a str or int subclass (an Enum, say) could be written in its own way.
         kind = type(value)
         if kind is str or kind is bool:
@@ -67,9 +67,9 @@ def _refuse_odd_value(value: object, path: str, depth_left: int) -> None:
     if depth_left == 0:
         raise TypeError(f"field {path}: nested deeper than {DEPTH_MAX}")
     if type(value) is dict:
-        _refuse_odd_values(value, f"{path}.", depth_left - 1)
+        _refuse_odd_values(value.items(), f"{path}.", depth_left - 1)
     elif type(value) is list:
-        _refuse_odd_values({str(place): item for place, item in enumerate(value)}, f"{path}.", depth_left - 1)
+        _refuse_odd_values(enumerate(value), f"{path}.", depth_left - 1)
     elif type(value) is int:
         raise TypeError(f"field {path}: {value} is over 64 bits")
     else:
