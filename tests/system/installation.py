@@ -80,6 +80,8 @@ class Installation:
         self.data = folder / "acquirer"
         self.tills = folder / "terminals"
         self.options = options
+        self.before: tuple[str, ...] = ()
+        """A command that runs `up` under other conditions."""
         self.at = ""
         """Where terminals connect, once it has been started; the next start takes the same port."""
         self.up: subprocess.Popen[str] | None = None
@@ -95,7 +97,8 @@ class Installation:
 
     def launch(self) -> None:
         """`holdfast up`, without waiting."""
-        command = [sys.executable, "-m", "holdfast", "up", "--data", str(self.data), "--json", *map(str, self.options)]
+        command = [*self.before, sys.executable, "-m", "holdfast", "up", "--data", str(self.data), "--json"]
+        command += map(str, self.options)
         if "--pos" not in self.options:
             command += ["--pos", self.at or "127.0.0.1:0"]
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from holdfast.edges.sample import CARDS
 from holdfast.runtime.tcp import Limits
 from holdfast.wire.framing import FRAME_BYTES_MAX, frame
 from tests.system.installation import Installation, wait_until
@@ -254,3 +255,29 @@ def test_more_connections_than_one_merchant_could_need(shared: Installation, goo
     finally:
         for link in links:
             link.socket.close()
+
+
+FEW_FILES = 256
+
+
+def test_where_files_are_few_links_do_not_take_those_that_the_worker_needs(
+    make_installation: Callable[..., Installation],
+) -> None:
+    installation = make_installation("--sample")
+    installation.before = ("prlimit", f"--nofile={FEW_FILES}")
+    installation.start()
+    with Till.signed_on(installation, "T0000001") as good:
+        watch = Watch(installation)
+        links = [Line(installation.at) for _ in range(FEW_FILES)]
+        pan = str(CARDS[0]["pan"])
+        wait_until("some are sent away", watch.lines)
+        time.sleep(1.5)  # By then the worker has looked anew for its issuers, which takes a file.
+        assert good.code(good.pre_auth(pan, 1_00)) == "00"
+        with Line(installation.at) as one_more:
+            assert one_more.hung_up()
+        for link in links:
+            link.socket.close()
+        with Till.signed_on(installation, "T0000002") as another:
+            assert another.code(another.pre_auth(pan, 1_00)) == "00"
+        assert [line["event"] for line in watch.lines()] == ["too many links: sending new ones away"]
+        assert watch.same_worker()

@@ -8,6 +8,7 @@ log, and dies with whoever started it.
 import asyncio
 import gc
 import os
+import resource
 import signal
 import socket
 import sys
@@ -63,6 +64,10 @@ LINKS_POLL_S = 0.01
 GARBAGE_LOOKED_FOR_AFTER = 50_000
 """Objects more than before: a few batches of the longest kind."""
 
+FILES_MAX = 65_536
+OWN_FILES_MAX = 64
+"""Log, keys, door, links to hosts and connections to the database, with some to spare."""
+
 EXIT_BUG, EXIT_REFUSED, EXIT_FENCED = 1, 4, 5
 
 _LEASE_HOLDER = "SELECT holder FROM logs WHERE log = $1"
@@ -83,7 +88,7 @@ class Node:
         logs = ISSUER_LOGS if issues else ACQUIRER_LOGS
         self.engine = Engine(party, store, keys, self.links, now_us, log, config.holder, logs)
         self.driver = Driver(self.engine, self.links, log)
-        dialect, limits = (ASCII_1987, HOST_LIMITS) if issues else (UNIONPAY, Limits())
+        dialect, limits = (ASCII_1987, HOST_LIMITS) if issues else (UNIONPAY, Limits(links_max=room_for_links()))
         self.station = Station(self.links, self.engine, self.driver.wake, log, dialect, limits)
         self.door = Door(self.links, self.driver.offer, self.status)
 
@@ -127,6 +132,20 @@ class Node:
         }
 
 
+def room_for_links() -> int:
+    """How many links this process may have, so that files are left for what it needs itself."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(soft - OWN_FILES_MAX, 1)
+
+
+def raise_file_limit() -> None:
+    """As many files as we are allowed: each link is one, and the usual 1024 are few terminals."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES_MAX if hard == resource.RLIM_INFINITY else min(hard, FILES_MAX)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def now_us() -> int:
     """The clock of the machine."""
     return time.time_ns() // 1000
@@ -158,15 +177,20 @@ async def run_acquirer(config: NodeConfig, log: Log) -> None:
 
 
 async def watch_issuers(node: Node, reader: PostgresReader, hosts: HostLinks) -> None:
-    """Keep links to where the issuers are: the rows may be imported anew, and our own issuer may move."""
+    """Keep links to where the issuers are: the rows may be imported anew, and our own issuer may move.
+
+    An issuer that nobody can tell the place of is where it was: no link is given up for that.
+    """
+    known: dict[str, Address] = {}
     while True:
         try:
             rows = await reader.select(ISSUERS, {})
         except StoreError:
             await asyncio.sleep(WATCH_INTERVAL_S)
             continue
-        addresses = {row.issuer_id: address_of(row.address, node.config) for row in rows}
-        hosts.want({issuer_id: address for issuer_id, address in addresses.items() if address is not None})
+        addresses = {row.issuer_id: address_of(row.address, node.config) or known.get(row.issuer_id) for row in rows}
+        known = {issuer_id: address for issuer_id, address in addresses.items() if address is not None}
+        hosts.want(known)
         await asyncio.sleep(WATCH_INTERVAL_S)
 
 
@@ -309,6 +333,7 @@ def main() -> None:
     if os.getppid() != config.parent:
         sys.exit("the starter is gone already")
     os.umask(0o077)
+    raise_file_limit()
     log = open_log(Path(config.log), config.name)
     forward_libraries(log)
     sys.exit(uvloop.run(run(config, log)))

@@ -35,6 +35,8 @@ class Limits(NamedTuple):
     """So many frames in a row that are no message, and the link is closed: nobody there speaks our dialect."""
     waiting_high: int = 2048
     waiting_low: int = 512
+    links_max: int = 10_000
+    """Whoever comes when so many are there is sent away: what we need ourselves, the database above all, goes first."""
 
 
 HOST_LIMITS = Limits(rest_s=0.0)
@@ -73,10 +75,20 @@ class Station:
         self._queue = queue
         self._wake = wake
         self._closing = False
+        self._crowded = False
 
     def answering(self) -> "WireLink":
         """The link for a connection that somebody made to us."""
         return WireLink(self, "")
+
+    def admits(self) -> bool:
+        """Whether there is room for one more; the first one for whom there is none is logged."""
+        if len(self.open) < self.limits.links_max:
+            return True
+        if not self._crowded:
+            self._crowded = True
+            self.log("too many links: sending new ones away", links=len(self.open))
+        return False
 
     def heard(self, received: Received) -> None:
         """One message; braking begins when too many wait."""
@@ -98,6 +110,7 @@ class Station:
         now_s = asyncio.get_running_loop().time()
         for link in list(self.open):
             link.close_if_overdue(now_s)
+        self._crowded = self._crowded and len(self.open) >= self.limits.links_max
 
     def stop_reading(self) -> None:
         """Hear nothing new for good: what waits is finished and answered."""
@@ -138,7 +151,11 @@ class WireLink(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection stands."""
         # uvloop's transports are none of asyncio's classes, though they do the same.
-        self._transport = stream = cast(asyncio.Transport, transport)
+        stream = cast(asyncio.Transport, transport)
+        if not self._host and not self._station.admits():
+            stream.abort()
+            return
+        self._transport = stream
         self._heard_s = asyncio.get_running_loop().time()
         self._id = self._station.links.add(self, self._host)
         self._station.open.add(self)
