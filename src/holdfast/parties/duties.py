@@ -75,11 +75,13 @@ def answered_by_issuer(event: Received, policy: Policy) -> Decision:
     issuer, request = yield (RowOf(ISSUERS, event.peer), RowOf(REQUESTS, exchange.trace_key))
     if issuer is None or request is None or request.asked_entry != exchange.exchange_id:
         return (yield from unheard(f"issuer {event.peer}: answer to {exchange.exchange_id!r}, which was never asked"))
-    genuine, session, merchant, hold = yield (
+    # A pre-authorization has no hold to read: its own is the one that the answer makes.
+    meant = () if request.hold_id in (None, request.asked_entry) else (RowOf(HOLDS, request.hold_id),)
+    genuine, session, merchant, *holds = yield (
         verify_mac(issuer.zone_mac, MAC_ALGORITHM, block, mac),
         RowOf(SESSIONS, request.terminal_id),
         RowOf(MERCHANTS, request.merchant_id),
-        RowOf(HOLDS, request.hold_id or ""),
+        *meant,
     )
     if not genuine or request.issuer_id != event.peer:
         return (yield from unheard(f"issuer {event.peer}: MAC of {message.mti} is wrong"))
@@ -95,7 +97,7 @@ def answered_by_issuer(event: Received, policy: Policy) -> Decision:
         return late_answer(request, code, turn)
     if code in responses.OUTCOME_UNKNOWN:
         return left_unknown(request, session, f"the issuer answered {code}, no yes and no no", turn, policy)
-    step = answered(request, hold, merchant, code, authorization_code, turn, policy)
+    step = answered(request, holds[0] if holds else None, merchant, code, authorization_code, turn, policy)
     after = step.write[0].row
     assert after is not None, "the first write is the request"
     seal = (session.mak, admission.MAC_ALGORITHM) if session else None
