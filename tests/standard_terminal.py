@@ -90,8 +90,8 @@ class StandardTerminal:
         }
         return self._body(mti, fields | {int(n.removeprefix("de")): v for n, v in more.items()})
 
-    def read(self, body: bytes) -> Message:
-        """An answer to what was sent last: type, echoed fields and MAC checked."""
+    def read(self, body: bytes, mak: bytes = b"") -> Message:
+        """An answer to what was sent last: type, echoed fields and MAC checked, this under the key it was sent with."""
         answer = decode(UNIONPAY, body)
         assert self.sent is not None, "nothing was asked"
         assert answer.mti == f"{int(self.sent.mti) // 10 * 10 + 10:04d}"
@@ -99,5 +99,5 @@ class StandardTerminal:
             if number in self.sent.fields:
                 assert answer.fields[number] == self.sent.fields[number], f"DE{number} is not echoed"
         if 64 in answer.fields:
-            assert mac_ecb(self.mak, mac_block(UNIONPAY, body)) == answer.fields[64]
+            assert mac_ecb(mak or self.mak, mac_block(UNIONPAY, body)) == answer.fields[64]
         return answer

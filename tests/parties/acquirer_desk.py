@@ -68,6 +68,9 @@ class Desk(AcquirerBench):
         self.terminals: dict[str, tuple[StandardTerminal, Pipe, int]] = {}
         self.sent: dict[str, list[tuple[Message, bytes]]] = {}
         """All that was sent under the name of a step, the newest last."""
+        self.made_under: dict[bytes, bytes] = {}
+        self.asked_under: dict[str, bytes] = {}
+        """The MAC key of each body that was made, and of the newest message under the name of a step."""
         self.card_of: dict[str, str] = {}
         self.slips: dict[str, Message] = {}
         self.questions: list[Message] = []
@@ -189,7 +192,7 @@ class Desk(AcquirerBench):
                 step = f"T{terminal.terminal_id[-1]}/{int(answer.get(11))}"
                 if step in self.sent and answer.mti != "0410":
                     terminal.sent = self.answered_by(step, answer)
-                    terminal.read(body)
+                    terminal.read(body, self.asked_under[step])
                     if answer.get(39) == "00":
                         self.slips[step] = answer
                 codes.append(answer.get(39))
@@ -225,6 +228,7 @@ class Desk(AcquirerBench):
         terminal.batch, terminal.merchant_id = kept
         assert terminal.sent is not None
         self.sent.setdefault(step, []).append((terminal.sent, body))
+        self.made_under[body] = self.asked_under[step] = terminal.mak
         self.card_of.setdefault(step, card_name)
         return self.transmit(name, spoiled(body) if more.get("mac") == "wrong" else body)
 
@@ -248,8 +252,10 @@ class Desk(AcquirerBench):
                 return self.ask(step, verb, about, amount, more)
             case ["repeat", step]:
                 name = step.partition("/")[0]
+                self.asked_under[step] = self.terminals[name][0].mak
                 return self.transmit(name, self.terminals[name][0].repeat(self.sent[step][-1][0]))
             case ["copy", step]:
+                self.asked_under[step] = self.made_under[self.sent[step][-1][1]]
                 return self.transmit(step.partition("/")[0], self.sent[step][-1][1])
             case ["reverse", step]:
                 name = step.partition("/")[0]

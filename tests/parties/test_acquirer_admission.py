@@ -103,6 +103,24 @@ def test_the_mac_key_before_a_sign_on_holds_for_five_minutes_and_not_longer(
     assert decode(UNIONPAY, desk.send(under_way, pipe, link)).get(39) == code
 
 
+@pytest.mark.parametrize("issuer_is_slow", [False, True])
+def test_who_never_got_the_new_keys_is_answered_under_the_old_one(issuer_is_slow: bool) -> None:
+    desk, terminal = opened()
+    _, pipe, link = desk.terminals["T1"]
+    desk.send(terminal.sign_on(), pipe, link)  # Its answer is lost, or somebody else has signed on in this name.
+    pipe.bodies.clear()
+    if issuer_is_slow:
+        assert desk.act(["issuer", "is", "silent"]) == "none"
+        assert desk.ask("T1/7", "places", "C1", "100.00", []) == "none"
+        assert desk.act(["issuer", "answers", "T1/7", "00"]) == "00"  # `Desk.answered` verifies the MAC.
+    else:
+        assert desk.ask("T1/7", "places", "C1", "100.00", []) == "00"
+    assert desk.ask("T1/8", "places", "C1", "0.01", ["DE49=840"]) == "30"
+    assert desk.act(["copy", "T1/7"]) == "00"
+    body = desk.send(terminal.reverse(desk.sent["T1/7"][-1][0]), pipe, link)
+    assert terminal.read(body).get(39) == "00"
+
+
 def test_the_key_before_the_last_but_one_does_not_hold() -> None:
     desk, terminal = opened()
     under_way = terminal.pre_auth(CARDS["C1"], 100_00)

@@ -226,7 +226,7 @@ def asked_again(
     event: Received, asked: Ask, request: Request, question: bytes, admitted: Admitted, turn: Turn, policy: Policy
 ) -> Step:
     """A key that we know: the same question gets the first answer, another question is a duplicate."""
-    seal = (admitted.session.mak, admission.MAC_ALGORITHM)
+    seal = admitted.seal
     # The answer echoes what is asked now, which for a duplicate or a barred request may be something else.
     known = request._replace(
         echoes=asked.kind.name, amount_minor=asked.amount_minor or 0, merchant_id=asked.merchant_id
@@ -246,7 +246,7 @@ def asked_again(
         )
         return Step((entry,), send=(Outgoing(event.link, answer_to(other, policy), seal),))
     if request.outcome == "asked":
-        return Step(wait=Wait(request.trace_key, event.link))
+        return Step(wait=Wait(request.trace_key, event.link, seal))
     if request.response_code is None:
         # Reversed while the issuer was being asked: it never had an answer, and must not get one that approves.
         known = known._replace(response_code=responses.INVALID_TRANSACTION, answered_us=turn.now_us)
@@ -337,7 +337,7 @@ def refused(
     kind = ask_of(event.message).kind
     said = turn.said(kind.name, facts)
     entry, request = entry_saying(said), opened(said)
-    answer = Outgoing(event.link, answer_to(request, policy), (admitted.session.mak, admission.MAC_ALGORITHM))
+    answer = Outgoing(event.link, answer_to(request, policy), admitted.seal)
     return Step((entry,), (insert(REQUESTS, request), *vaulted(card)), (answer,))
 
 
@@ -365,7 +365,7 @@ def forwarded(
         (entry,),
         (insert(REQUESTS, request), insert(DUE, patience), *vaulted(card)),
         (Outgoing(card.issuer.issuer_id, question, (card.issuer.zone_mac, ISSUER_MAC_ALGORITHM)),),
-        Wait(request.trace_key, event.link),
+        Wait(request.trace_key, event.link, admitted.seal),
     )
 
 

@@ -19,6 +19,7 @@ from holdfast.parties.step import (
     Reads,
     Received,
     RowOf,
+    Seal,
     Step,
     Turn,
     Want,
@@ -46,6 +47,12 @@ class Admitted(NamedTuple):
     merchant: Merchant | None
     session: Session
     under_previous_key: bool
+
+    @property
+    def seal(self) -> Seal:
+        """What the answer is sealed with: the key that the message bore, which may be all that its sender has."""
+        mak = self.session.previous_mak if self.under_previous_key else None
+        return mak or self.session.mak, MAC_ALGORITHM
 
     def too_late(self, turn: Turn) -> bool:
         """Whether the MAC held only under a key whose time is over."""

@@ -20,7 +20,7 @@ from holdfast.domain.projections import hold_after, opened, reversed_by
 from holdfast.domain.records import HOLDS, REQUESTS, Hold, Request
 from holdfast.domain.tables import DUE, Due, Entry, Write, insert, put, remove
 from holdfast.ids import rrn_of
-from holdfast.parties.admission import MAC_ALGORITHM, Admitted, admit, turned_away
+from holdfast.parties.admission import Admitted, admit, turned_away
 from holdfast.parties.step import TURN, Decision, Outgoing, Received, RowOf, Step, Turn, entry_saying
 from holdfast.parties.translate import answer_to, bare_answer, undo_of
 
@@ -48,7 +48,7 @@ def reverse(event: Received, policy: Policy) -> Decision:
     (turn,) = yield (TURN,)
     if admitted.too_late(turn):
         return turned_away(event, responses.MAC_ERROR, turn, policy)
-    seal = (admitted.session.mak, MAC_ALGORITHM)
+    seal = admitted.seal
     if known is not None:
         return reversed_again(event, undo, known, seal, turn, policy)
     if original is not None and not describes(undo, original):
@@ -137,8 +137,7 @@ def record_reversal(
     writes.append(insert(REQUESTS, known))
     if original is not None and effect == Reversal.TAKEN_OUT:
         writes += taken_out(original, hold, facts, turn)
-    seal = (admitted.session.mak, MAC_ALGORITHM)
-    return Step((*before, entry), tuple(writes), (Outgoing(event.link, answer_to(known, policy), seal),))
+    return Step((*before, entry), tuple(writes), (Outgoing(event.link, answer_to(known, policy), admitted.seal),))
 
 
 def effect_on(original: Request | None, hold: Hold | None, turn: Turn) -> tuple[str, dict[str, Any] | None]:

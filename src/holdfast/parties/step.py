@@ -176,16 +176,20 @@ def entry_saying(said: dict[str, Any]) -> Entry:
     return Entry(said["number"], said["at"], said["kind"], encoded, leaf_hash(encoded))
 
 
+Seal: TypeAlias = tuple[bytes, str]
+"""A MAC key (wrapped) and the algorithm."""
+
+
 class Outgoing(NamedTuple):
     """A message to send once its step is durable.
 
     `to` is a link, a trace key (the link on which that request came, if this worker still holds it) or the name of a
-    host. `seal` is the MAC key (wrapped) and algorithm, None for messages without a MAC.
+    host. `seal` is None for messages without a MAC; to a trace key the seal of whoever waits goes before it.
     """
 
     to: LinkId | str
     message: Message
-    seal: tuple[bytes, str] | None = None
+    seal: Seal | None = None
 
 
 class Outcome(NamedTuple):
@@ -196,10 +200,11 @@ class Outcome(NamedTuple):
 
 
 class Wait(NamedTuple):
-    """The answer to `trace_key` is to go to this link (the newest one that asked)."""
+    """The answer to `trace_key` is to go to this link (the newest one that asked), sealed as `seal` says if it does."""
 
     trace_key: str
     link: LinkId
+    seal: Seal | None = None
 
 
 class Step(NamedTuple):

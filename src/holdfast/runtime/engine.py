@@ -226,7 +226,7 @@ class Engine:
         ready: list[Sending | Answering] = []
         for step in steps:
             if step.wait is not None:
-                self._links.wait(step.wait.trace_key, step.wait.link)
+                self._links.wait(*step.wait)
             prepared = [self._links.prepare(send) for send in step.send]
             ready += [sending for sending in prepared if sending is not None]
         return ready

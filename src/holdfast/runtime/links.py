@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from holdfast.keys.interface import Keys
-from holdfast.parties.step import LinkId, Outcome, Outgoing
+from holdfast.parties.step import LinkId, Outcome, Outgoing, Seal
 from holdfast.wire.codec import encode
 from holdfast.wire.dialect import Dialect
 from holdfast.wire.framing import frame
@@ -54,6 +54,8 @@ class Links:
         self._hosts: dict[str, LinkId] = {}
         self._waits: dict[str, LinkId] = {}
         self._waited_on: dict[LinkId, set[str]] = {}
+        self._seals: dict[str, Seal] = {}
+        """What an answer that is waited for is sealed with, where its step does not know: by trace key."""
         self._last_id = 0
 
     def add(self, link: Link, host: str = "") -> LinkId:
@@ -78,19 +80,22 @@ class Links:
         for trace_key in self._waited_on.pop(link_id, ()):
             if self._waits.get(trace_key) == link_id:
                 del self._waits[trace_key]
+                self._seals.pop(trace_key, None)
 
     def hosts(self) -> frozenset[str]:
         """The hosts to which a link is up."""
         return frozenset(self._hosts)
 
-    def wait(self, trace_key: str, link_id: LinkId) -> None:
-        """The answer to this trace key goes to this link: the newest one that asked.
+    def wait(self, trace_key: str, link_id: LinkId, seal: Seal | None = None) -> None:
+        """The answer to this trace key goes to this link, the newest one that asked, and is sealed as this says.
 
         Who is gone by now waits no more: nobody would ever take that wait back.
         """
         if link_id not in self._links and link_id not in self._callers:
             return
         self._waits[trace_key] = link_id
+        if seal is not None:
+            self._seals[trace_key] = seal
         self._waited_on.setdefault(link_id, set()).add(trace_key)
 
     def _resolve(self, to: LinkId | str) -> LinkId | None:
@@ -109,7 +114,10 @@ class Links:
             tell = self._callers.get(link_id)
             return None if tell is None else Answering(send.to, tell, send.value)
         link = self._links.get(link_id)
-        return None if link is None else Sending(send.to, link, self._sealed(link, send.message, send.seal))
+        if link is None:
+            return None
+        seal = self._seals.get(send.to, send.seal) if isinstance(send.to, str) else send.seal
+        return Sending(send.to, link, self._sealed(link, send.message, seal))
 
     def deliver(self, ready: Iterable[Sending | Answering]) -> None:
         """Let go what is durable now; an answer that was waited for is waited for no more."""
@@ -120,8 +128,9 @@ class Links:
                 sending.tell(sending.value)
             if isinstance(sending.to, str) and sending.to in self._waits:
                 self._waited_on[self._waits.pop(sending.to)].discard(sending.to)
+                self._seals.pop(sending.to, None)
 
-    def _sealed(self, link: Link, message: Message, seal: tuple[bytes, str] | None) -> bytes:
+    def _sealed(self, link: Link, message: Message, seal: Seal | None) -> bytes:
         message.tpdu, message.header = link.tpdu, link.header
         body = encode(link.dialect, message)
         if seal is not None:
