@@ -14,11 +14,13 @@ from typing import Any
 import asyncpg
 import pytest
 
+from holdfast.domain.records import TERMINAL_TABLES
 from holdfast.edges.open_reader import installation as installation_of
 from holdfast.runtime.datafolder import DataFolder
 from holdfast.runtime.embedded import EmbeddedPostgres
 from holdfast.runtime.pos import file_of
 from holdfast.runtime.strays import postgres_in
+from holdfast.store.sqlite import SqliteStore
 from tests.system.agreement import journal_of
 from tests.system.installation import Installation, Ran, holdfast, wait_until
 
@@ -151,21 +153,13 @@ def test_two_terminals_that_are_switched_on_together_in_a_new_folder(shared: Ins
 
 
 def test_a_terminal_that_is_in_use(shared: Installation) -> None:
-    words = ["--id", TERMINAL, "--data", str(shared.tills), "--host", shared.at, "run"]
-    busy = subprocess.Popen([sys.executable, "-m", "holdfast", "terminal", *words], stderr=subprocess.DEVNULL)
+    before = journal(shared)
+    store = SqliteStore(file_of(shared.tills, TERMINAL), TERMINAL_TABLES)
     try:
-        in_use = wait_until("it is in use", lambda: _refused_echo(shared))
-        assert in_use.code == 4
-        assert "in use" in in_use.complaint
-        assert journal(shared), "who only reads may"
+        assert "in use" in shared.terminal(TERMINAL, "echo", expect=4).complaint
+        assert len(shared.terminal(TERMINAL, "journal").rows) == len(before), "who only reads may"
     finally:
-        busy.terminate()
-        busy.wait(10)
-
-
-def _refused_echo(installation: Installation) -> Ran | None:
-    ran = installation.terminal(TERMINAL, "echo", expect=None)
-    return ran if ran.code else None
+        asyncio.run(store.close())
 
 
 # --- up -----------------------------------------------------------------------------------------------------------
@@ -308,29 +302,32 @@ TAMPERED = {
 }
 
 
-@pytest.mark.parametrize("what", TAMPERED)
-def test_what_is_changed_by_hand_is_named(own: Installation, what: str) -> None:
-    """As a database administrator would do it, behind our back; and undone again, by which everything holds again."""
+@pytest.fixture(scope="module")
+def recorded(own: Installation) -> tuple[str, str]:
+    """The entry that opened a request, and the request's trace key."""
     answer = own.terminal("T0000001", "pre-auth", "--amount", "7.77", "--card", "carol").json
-    entry = asked_entry(own, answer["trace_key"])
-    number = int(entry.partition("-")[2])
-    asyncio.run(with_tampering(own, TAMPERED[what], number, lambda: assert_named(own, entry, answer)))
+    first = own.register("--entries", "--trace-key", answer["trace_key"])[-1]
+    assert first["phase"] == "asked"
+    return first["entry"], answer["trace_key"]
+
+
+@pytest.mark.parametrize("what", TAMPERED)
+def test_what_is_changed_by_hand_is_named(own: Installation, recorded: tuple[str, str], what: str) -> None:
+    """As a database administrator would do it, behind our back; and undone again."""
+    number = int(recorded[0].partition("-")[2])
+    asyncio.run(with_tampering(own, TAMPERED[what], number, lambda: assert_named(own, *recorded)))
+
+
+def test_undone_again_everything_holds(own: Installation, recorded: tuple[str, str]) -> None:
     assert own.run("register", "verify", "--json").json["ok"] is True
 
 
-def asked_entry(own: Installation, trace_key: str) -> str:
-    """The entry that opened the request."""
-    first = own.register("--entries", "--trace-key", trace_key)[-1]
-    assert first["phase"] == "asked"
-    return str(first["entry"])
-
-
-def assert_named(own: Installation, entry: str, answer: dict[str, Any]) -> None:
-    """`register verify` says no, and names the entry or the request; the register goes on being served."""
+def assert_named(own: Installation, entry: str, trace_key: str) -> None:
+    """`register verify` says no, and names the entry or the request."""
     ran = own.run("register", "verify", "--json", expect=1)
     assert ran.json["ok"] is False
     said = str(ran.json["problems"])
-    assert entry in said or answer["trace_key"] in said, said
+    assert entry in said or trace_key in said, said
 
 
 async def with_tampering(own: Installation, statement: str, number: int, check: Any) -> None:
