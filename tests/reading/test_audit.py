@@ -1,6 +1,6 @@
 """`register verify` finds each thing that can be changed behind the register's back, names it, and nothing else."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -11,15 +11,15 @@ from holdfast.reading.audit import Audited, verify
 from holdfast.reading.log_audit import Problems
 from holdfast.reading.rebuild import ISSUER_BOOK, REGISTER
 from holdfast.register.canonical import decode_strict, encode, leaf_hash
-from holdfast.register.tree import frontier_bytes
+from holdfast.register.tree import EMPTY, append, frontier_bytes
 from holdfast.store.interface import LogState, Reader
 from tests.reading.town import KEYS, Ground, MemoryGround, SqliteGround, Town, live, pan_of
 
 BOOKS = {"acquirer": REGISTER, "issuer": ISSUER_BOOK}
 
 
-async def audited(ground: Ground, party: str = "acquirer") -> Audited:
-    return await verify(await ground.reader(party), BOOKS[party], KEYS.public_key())
+async def audited(ground: Ground, party: str = "acquirer", kept: Sequence[str] = ()) -> Audited:
+    return await verify(await ground.reader(party), BOOKS[party], KEYS.public_key(), kept)
 
 
 async def test_a_register_that_nobody_touched_holds(any_ground: Ground) -> None:
@@ -235,6 +235,55 @@ async def test_a_register_cut_short_is_known_by_its_checkpoint(sqlite_ground: Sq
     assert (await audited(sqlite_ground)).problems == [
         "log A ends at 4, but a checkpoint of 6 entries was signed: A-000005 to A-000006 are cut off"
     ]
+    kept = await signed_outside(sqlite_ground)
+    await sqlite_ground.spoil("acquirer", "DELETE FROM checkpoints WHERE size > 4")
+    assert (await audited(sqlite_ground)).ok
+    assert (await audited(sqlite_ground, kept=kept)).problems == [
+        "log A ends at 4, but a checkpoint of 6 entries was signed: A-000005 to A-000006 are cut off"
+    ]
+
+
+async def test_a_register_written_anew_is_known_by_what_was_signed_and_kept_elsewhere(
+    lived_ground: SqliteGround,
+) -> None:
+    """Entries, tree and head changed together and every checkpoint removed: the database alone looks right."""
+    kept = await signed_outside(lived_ground)
+    assert (await audited(lived_ground, kept=kept)).ok
+    await write_anew(lived_ground, 2, {"actor": "99"})
+    assert (await audited(lived_ground)).ok
+    (problem,) = (await audited(lived_ground, kept=kept)).problems
+    assert problem.startswith("A-000001 to A-0000")
+    assert "changed or in another order: the rebuilt tree is not that of the checkpoint" in problem
+    await lived_ground.spoil("acquirer", "DELETE FROM logs")
+    assert "log A has entries or checkpoints, but no head" in (await audited(lived_ground, kept=kept)).problems
+
+
+async def test_what_was_kept_must_be_ours(lived_ground: SqliteGround) -> None:
+    (kept,) = await signed_outside(lived_ground)
+    (problem,) = (await audited(lived_ground, kept=[kept.replace("holdfast/A", "holdfast/B")])).problems
+    assert problem.startswith("a checkpoint that was kept beside the keys: ")
+
+
+async def signed_outside(ground: Ground) -> list[str]:
+    """The newest checkpoint, as somebody keeps it who cannot write the database."""
+    newest = await (await ground.reader("acquirer")).checkpoint("A", 0)
+    assert newest is not None
+    return [newest.signed]
+
+
+async def write_anew(ground: Ground, number: int, facts: Mapping[str, Any]) -> None:
+    """Change what an entry says and all that follows from it, with the rights of the database's owner."""
+    await rewrite(ground, number, facts)
+    reader = await ground.reader("acquirer")
+    (head,) = await reader.logs()
+    entries = await reader.entries("A", 1, head.frontier.size)
+    frontier, nodes = append(EMPTY, [entry.leaf for entry in entries])
+    for node in nodes:
+        statement = 'UPDATE nodes SET hash = $1 WHERE level = $2 AND "index" = $3'
+        await ground.spoil("acquirer", statement, node.hash, node.level, node.index)
+    statement = "UPDATE logs SET frontier = $1, previous = $2"
+    await ground.spoil("acquirer", statement, frontier_bytes(frontier), entries[-1].leaf)
+    await ground.spoil("acquirer", "DELETE FROM checkpoints")
 
 
 async def stored(ground: Ground) -> dict[str, str]:

@@ -11,6 +11,7 @@ from holdfast.errors import BadInput, KeyRefused, Unreachable
 from holdfast.keys.file import FileKeys
 from holdfast.runtime.config import ACQUIRER, notice_of, role_dsns
 from holdfast.runtime.datafolder import DataFolder
+from holdfast.runtime.kept import kept_checkpoints
 from holdfast.runtime.roles import DATABASE, RoleDsns
 from holdfast.store.interface import Reader
 from holdfast.store.postgres_reader import PostgresReader
@@ -28,6 +29,13 @@ class Installation(NamedTuple):
             return FileKeys.open(self.keys).public_key()
         except KeyRefused as refused:
             raise Unreachable(str(refused)) from refused
+
+    def kept_checkpoints(self) -> list[str]:
+        """The signed checkpoints that lie beside its keys; Unreachable when they cannot be read."""
+        try:
+            return kept_checkpoints(self.keys)
+        except OSError as error:
+            raise Unreachable(f"the checkpoints in {self.keys} cannot be read: {error.strerror}") from error
 
 
 def installation(data: Path | None, db: str, keys: Path | None) -> Installation:

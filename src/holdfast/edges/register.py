@@ -129,12 +129,12 @@ def verify_all(data: DataOption = None, db: DbOption = "", keys: KeysOption = No
 
 async def verified(at: Installation) -> list[Audited]:
     """The audits of all parties that can be read; Unreachable when the register itself cannot."""
-    public_key = at.public_key()
+    public_key, kept = at.public_key(), at.kept_checkpoints()
     async with open_reader(at.dsns) as reader:
-        audited = [await verify(reader, REGISTER, public_key)]
+        audited = [await verify(reader, REGISTER, public_key, kept)]
     try:
         async with open_reader(at.dsns, ISSUER) as reader:
-            audited.append(await verify(reader, ISSUER_BOOK, public_key))
+            audited.append(await verify(reader, ISSUER_BOOK, public_key, kept))
     except (Unreachable, StoreError) as error:
         sys.stderr.write(f"holdfast: the issuer's book was left out: {error}\n")
     return audited

@@ -9,6 +9,7 @@ It runs beside a party that goes on writing, and never takes a change for a faul
    one of the versions that its entries make in between. What stays in doubt is wrong.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from sqlite3 import Error as SqliteError
 from typing import NamedTuple
@@ -21,6 +22,7 @@ from holdfast.reading.log_audit import LogAudit, Problems
 from holdfast.reading.order import in_order
 from holdfast.reading.rebuild import Book, Facts, OpenOrders, Place
 from holdfast.reading.workbook import Workbook
+from holdfast.register import checkpoint as notes
 from holdfast.store.interface import Reader
 
 FIELDS_TOLD_MAX = 3
@@ -48,9 +50,13 @@ class Audited(NamedTuple):
         return not self.problems
 
 
-async def verify(reader: Reader, book: Book, public_key: bytes) -> Audited:
-    """Audit one party. `public_key` (32 bytes) is the signer of the installation. StoreError when it cannot be read."""
+async def verify(reader: Reader, book: Book, public_key: bytes, kept: Sequence[str] = ()) -> Audited:
+    """Audit one party. `public_key` (32 bytes) is the signer of the installation. StoreError when it cannot be read.
+
+    `kept` are signed checkpoints, of any log, that lay outside the database before this began: none may be gainsaid.
+    """
     audit = _Audit(reader, book, public_key)
+    audit.remember(kept)
     try:
         try:
             await audit.run()
@@ -67,11 +73,24 @@ class _Audit:
         self._book = book
         self._public_key = public_key
         self._logs: dict[str, LogAudit] = {}
+        self._kept: dict[str, dict[int, notes.Checkpoint]] = {}
+        """Checkpoints from outside the database, by log and size."""
         self._doubts: dict[Place, Row | None] = {}
         """Rows as they are stored (None: not there), where they are not as rebuilt."""
         self._open_orders = OpenOrders()
         self.problems = Problems()
         self.workbook = Workbook(book.tables)
+
+    def remember(self, kept: Sequence[str]) -> None:
+        """Take over those of this party's logs."""
+        for text in kept:
+            try:
+                said = notes.verify(text, self._public_key)
+            except RegisterBroken as broken:
+                self.problems.add(f"a checkpoint that was kept beside the keys: {broken}")
+                continue
+            if said.log in self._book.logs:
+                self._kept.setdefault(said.log, {})[said.size] = said
 
     async def run(self) -> None:
         await self._follow()
@@ -103,7 +122,7 @@ class _Audit:
 
     def _log(self, name: str) -> LogAudit:
         if name not in self._logs:
-            self._logs[name] = LogAudit(self._reader, name, self._public_key, self.problems)
+            self._logs[name] = LogAudit(self._reader, name, self._public_key, self.problems, self._kept.get(name, {}))
         return self._logs[name]
 
     def _apply(self, facts: Facts) -> None:
@@ -127,7 +146,11 @@ class _Audit:
             name
             for name in self._book.logs
             if name not in self._logs
-            and (await self._reader.entries(name, 1, 1) or await self._reader.checkpoint(name, 0) is not None)
+            and (
+                name in self._kept
+                or await self._reader.entries(name, 1, 1)
+                or await self._reader.checkpoint(name, 0) is not None
+            )
         ]
         # One that another worker has just begun has its head by now.
         listed = {head.log for head in await self._reader.logs()}

@@ -5,7 +5,7 @@ Rule 2: entries come in chunks and are handed on once they are checked, so that 
 Rule 3: all roots are those of one rebuilt tree, so checkpoints that equal it are consistent with each other.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from holdfast.domain.tables import Entry, Table
 from holdfast.errors import RegisterBroken
@@ -48,10 +48,14 @@ class Problems:
 class LogAudit:
     """One log, checked as far as it was followed. `size` counts the entries that should be there by then."""
 
-    def __init__(self, reader: Reader, log: str, public_key: bytes, problems: Problems) -> None:
+    def __init__(
+        self, reader: Reader, log: str, public_key: bytes, problems: Problems, kept: Mapping[int, notes.Checkpoint]
+    ) -> None:
         self._reader = reader
         self._public_key = public_key
         self._problems = problems
+        self._kept = kept
+        """Checkpoints that lay outside the database, by size, their signatures verified."""
         self._tree = EMPTY
         self._leaf = bytes(HASH_BYTES)
         self._whole = True
@@ -90,10 +94,11 @@ class LogAudit:
         for entry in entries:
             if entry.number > end:
                 self._problems.add(f"{self._id(entry.number)} lies beyond the end of log {self.log} at {end}")
-        if newest is not None and newest.size > end:
+        signed = max(newest.size if newest is not None else 0, *self._kept, 0)
+        if signed > end:
             self._problems.add(
-                f"log {self.log} ends at {end}, but a checkpoint of {newest.size} entries was signed: "
-                f"{self._ids(end + 1, newest.size)} cut off"
+                f"log {self.log} ends at {end}, but a checkpoint of {signed} entries was signed: "
+                f"{self._ids(end + 1, signed)} cut off"
             )
 
     # --- entries --------------------------------------------------------------------------------------------------
@@ -164,7 +169,8 @@ class LogAudit:
                 self._problems.add(f"{name}: it is signed for log {said.log} at {said.size}")
                 continue
             verified[size] = said
-        return verified
+        # What lay outside goes before what whoever wrote the entries could have written too.
+        return verified | {size: said for size, said in self._kept.items() if first <= size <= last}
 
     async def _compare_nodes(self, nodes: Sequence[Node]) -> None:
         for level in sorted({node.level for node in nodes}):

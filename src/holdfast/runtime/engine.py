@@ -78,7 +78,8 @@ class Engine:
         self._names = names
         self._head: LogState | None = None
         self._reference = ReferenceCache(REFERENCE_CACHE_MAX)
-        self._signed_size = -1
+        self.signed: Checkpoint | None = None
+        """The newest checkpoint of this log that this engine signed."""
         self._due_now = False
         self.waiting: deque[Event] = deque()
 
@@ -270,11 +271,12 @@ class Engine:
         await self._store.renew(self.head, LEASE_S)
         self._reference.at_version(await self._store.reference_version())
         head = self.head
-        if head.frontier.size > max(self._signed_size, 0):
+        if head.frontier.size > (self.signed.size if self.signed else 0):
             body = notes.body(notes.Checkpoint(head.log, head.frontier.size, root(head.frontier), self._now_us()))
             signed = notes.assemble(body, self._keys.sign(body)).text
-            await self._store.put_checkpoint(Checkpoint(head.log, head.frontier.size, signed))
-            self._signed_size = head.frontier.size
+            checkpoint = Checkpoint(head.log, head.frontier.size, signed)
+            await self._store.put_checkpoint(checkpoint)
+            self.signed = checkpoint
 
     async def leave(self) -> None:
         """Give the lease back: the next holder need not wait."""

@@ -43,6 +43,7 @@ from holdfast.runtime.config import (
 from holdfast.runtime.door import Door
 from holdfast.runtime.driver import CountedLinks, Driver
 from holdfast.runtime.engine import Engine, Log
+from holdfast.runtime.kept import KeptCheckpoint
 from holdfast.runtime.logs import forward_libraries, open_log
 from holdfast.runtime.tcp import HOST_LIMITS, HostLinks, Limits, Station, listen
 from holdfast.store.interface import Store
@@ -91,6 +92,7 @@ class Node:
         dialect, limits = (ASCII_1987, HOST_LIMITS) if issues else (UNIONPAY, Limits(links_max=room_for_links()))
         self.station = Station(self.links, self.engine, self.driver.wake, log, dialect, limits)
         self.door = Door(self.links, self.driver.offer, self.status)
+        self.kept = KeptCheckpoint(Path(config.keys), now_us())
 
     async def serve(self, listener: socket.socket) -> None:
         """Accept connections and run the engine until it is told to stop; the log has been taken."""
@@ -110,11 +112,17 @@ class Node:
         head = self.engine.head
         self.log("serving", log=head.log, epoch=head.epoch, entries=head.frontier.size)
         try:
-            await self.driver.run(self.station.relax, self.station.sweep)
+            await self.driver.run(self.station.relax, self.each_second)
+            self.kept.keep(self.engine.signed)
         finally:
             self.door.close()
             self.station.close()
         self.log("drained", waiting=len(self.engine.waiting))
+
+    def each_second(self) -> None:
+        """After the engine has signed what it wrote."""
+        self.station.sweep()
+        self.kept.keep(self.engine.signed)
 
     def status(self) -> dict[str, Any]:
         """What this process answers at its door about itself."""

@@ -1,0 +1,42 @@
+"""Signed checkpoints kept beside the keys: out of reach of whoever may write the database.
+
+Somebody with the rights of the register's owner could rewrite entries, tree and rows alike and remove the checkpoints
+that say otherwise; these say so still. Each run of a process keeps the newest one of its log in a file of its own, so
+that a run which began on a rewritten log cannot replace what an earlier one signed.
+"""
+
+import contextlib
+from pathlib import Path
+
+from holdfast.store.interface import Checkpoint
+
+FOLDER = "checkpoints"
+
+
+class KeptCheckpoint:
+    """The newest checkpoint of one run."""
+
+    def __init__(self, keys: Path, began_us: int) -> None:
+        self._folder = keys / FOLDER
+        self._began_us = began_us
+        self._size = 0
+
+    def keep(self, checkpoint: Checkpoint | None) -> None:
+        """Replace the one before it. Where the folder takes no file the database's copy must do: service goes on."""
+        if checkpoint is None or checkpoint.size <= self._size:
+            return
+        path = self._folder / f"{checkpoint.log}-{self._began_us}"
+        draft = path.with_name(f".{path.name}")
+        with contextlib.suppress(OSError):
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            draft.write_text(checkpoint.signed, encoding="utf-8")
+            draft.replace(path)
+            self._size = checkpoint.size
+
+
+def kept_checkpoints(keys: Path) -> list[str]:
+    """The texts of all that were kept; none where there is no such folder. OSError when one cannot be read."""
+    folder = keys / FOLDER
+    if not folder.is_dir():
+        return []
+    return [path.read_text(encoding="utf-8", errors="replace") for path in sorted(folder.glob("[!.]*"))]
