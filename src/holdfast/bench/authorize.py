@@ -148,7 +148,8 @@ async def alone(ground: Ground, workers: int) -> AsyncIterator[Address]:
         yield Address("127.0.0.1", listeners[0].getsockname()[1])
     finally:
         for process in processes:
-            process.send_signal(signal.SIGTERM)
+            if process.returncode is None:
+                process.send_signal(signal.SIGTERM)
         await asyncio.gather(*(process.wait() for process in processes))
         for listener in listeners:
             listener.close()
