@@ -194,7 +194,7 @@ T1/1 places C1 100.00                             -> none
 wait 12 seconds
 time passes                                       -> 98
 issuer acknowledges 22
-time passes                                       -> none  T1/1.undo objected  findings 1  due.undo 0
+time passes                                       -> none  T1/1.undo objected  findings 1  due.undo 1
 time passes                                       -> none  undone 1
 """
 

@@ -49,6 +49,17 @@ A9 completes A6 500.00                  -> 22
 A10 completes A99 1.00                  -> 25
 """
 
+BUILT_UPON = """
+C1 opens debit 1000.00
+A1 places C1 100.00
+A2 completes A1 80.00                   -> 00
+reverse A1                              -> 22  A1.state completed
+reverse A1                              -> 22  C1.available 920.00      # still so
+reverse A2                              -> 00  A1.state held
+reverse A1                              -> 00  C1.available 1000.00  A1.state reversed  # what was built upon it is gone
+reverse A1                              -> 00  C1.available 1000.00
+"""
+
 REVERSALS = """
 C1 opens debit 1000.00
 A1 places C1 100.00
@@ -56,7 +67,6 @@ A2 completes A1 80.00                   -> 00  C1.available 920.00  clearing 80.
 reverse A1                              -> 22  C1.available 920.00      # built upon: the placing stands
 reverse A2                              -> 00  C1.available 900.00  C1.held 100.00  clearing 0.00  A1.state held
 reverse A2                              -> 00  C1.available 900.00      # a repeat: the first answer
-reverse A1                              -> 22  A1.state held            # and so was this one
 A3 completes A1 90.00                   -> 00  C1.available 910.00
 A4 completes A1 90.00                   -> 22
 reverse A4                              -> 00  C1.available 910.00      # what was declined moved nothing
@@ -135,6 +145,7 @@ A6 completes A1 100.00                  -> 00  C1.available -50.00  C1.held 60.0
     [
         (LIFE, "guaranteed"),
         (LIFE, "if_available"),
+        (BUILT_UPON, "guaranteed"),
         (REVERSALS, "guaranteed"),
         (TIME, "guaranteed"),
         (FREEZING_MORE, "guaranteed"),

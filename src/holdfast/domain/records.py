@@ -88,8 +88,8 @@ class Request(NamedTuple):
     `outcome`: asked (an issuer was asked, no answer yet), approved, declined, unknown (the issuer was silent),
     reversed, tombstone (a reversal or a repeat came before the request itself). `entry` is the entry that the terminal
     is told, `asked_entry` the one that opened the request and names it towards the issuer. `undo` is our duty towards
-    the issuer: '' none, 'owed' a reversal is being delivered, 'done' it was acknowledged, 'objected' it was refused.
-    `question` decides whether a repeat is one.
+    the issuer: '' none, 'owed' a reversal is being delivered, 'done' it was acknowledged, 'objected' it was refused and
+    goes on being repeated. `question` decides whether a repeat is one.
     """
 
     trace_key: str

@@ -55,6 +55,10 @@ UNDO_ANSWER_MTI = "0430"
 ANSWER_MTIS = frozenset({"0110", "0210"})
 
 
+UNDELIVERED = frozenset({"owed", "objected"})
+"""Our reversal was not acknowledged, or was refused because something had been built upon what it undoes."""
+
+
 def owed_since(trace_key: str, turn: Turn) -> Write:
     """The due row that has a reversal delivered to the issuer, from now on."""
     return put(DUE, Due(f"undo:{trace_key}", turn.now_us, 0, turn.now_us))
@@ -198,13 +202,17 @@ def late_answer(request: Request, code: str, turn: Turn) -> Step:
 def undo_answered(code: str, request: Request, policy: Policy) -> Decision:
     """The issuer acknowledges our reversal, refuses it (a finding: our books differ), or is not able to say yet."""
     (turn,) = yield (TURN,)
-    if request.undo != "owed":
+    if request.undo not in UNDELIVERED:
         return Step()
+    due = f"undo:{request.trace_key}"
     facts: dict[str, Any] = {"trace_key": request.trace_key, "response_code": code, "actor": "issuer"}
     if code in responses.REVERSAL_DONE:
         facts |= {"phase": "undone", "undo": "done"}
         entries: tuple[Entry, ...] = (turn.record(REVERSAL, facts),)
-    elif code == responses.OUT_OF_STEP:
+        writes = [remove(DUE, due)]
+    elif code == responses.OUT_OF_STEP and request.undo == "owed":
+        # What was built upon it may be undone in its turn: the reversal goes on being repeated, with its finding open.
+        writes = []
         facts |= {"phase": "objected", "undo": "objected"}
         objection = turn.record(REVERSAL, facts)
         reason = "the issuer will not undo what it approved: it says that it was built upon"
@@ -212,7 +220,7 @@ def undo_answered(code: str, request: Request, policy: Policy) -> Decision:
     else:
         return Step(says=f"issuer {request.issuer_id}: reversal of {request.trace_key} answered {code}, repeated later")
     after = continued(request, turn.said(request.kind, facts))
-    return Step(entries, (put(REQUESTS, after), remove(DUE, f"undo:{request.trace_key}")))
+    return Step(entries, (put(REQUESTS, after), *writes))
 
 
 def finding(request: Request, reason: str, turn: Turn, policy: Policy) -> Entry:
@@ -278,7 +286,7 @@ def left_unknown(request: Request, session: Session | None, reason: str, turn: T
 def deliver_undo(due: Due, trace_key: str, policy: Policy) -> Decision:
     """Send the reversal, and come back later unless it is acknowledged; it is never given up."""
     (request,) = yield (RowOf(REQUESTS, trace_key),)
-    if request is None or request.undo != "owed":
+    if request is None or request.undo not in UNDELIVERED:
         yield (TURN,)
         return Step(write=(remove(DUE, due.key),))
     issuer, cards = yield (

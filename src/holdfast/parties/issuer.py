@@ -181,7 +181,10 @@ def look_up(asked: Asked) -> Generator[tuple[Want, ...], Any, Seen]:
 
 
 def undo(asked: Asked, policy: Policy) -> Decision:
-    """Take the question of this exchange out of force; the advice is remembered and gets its first answer again."""
+    """Take the question of this exchange out of force; the advice is remembered and gets its first answer again.
+
+    One that was refused is judged anew when it is repeated: what was built upon its question may be gone by now.
+    """
     exchange_id = asked.exchange.exchange_id
     advised, original = yield (RowOf(ANSWERS, ledger.undo_key(exchange_id)), RowOf(ANSWERS, exchange_id))
     account = clearing = freeze = None
@@ -194,13 +197,14 @@ def undo(asked: Asked, policy: Policy) -> Decision:
     (turn,) = yield (TURN,)
     if original is not None and original.issuer_id != asked.exchange.issuer_id:
         return duplicate(asked, original, turn, policy)
-    if advised is not None:
+    effect = effect_on(original, freeze, turn)
+    if advised is not None and advised.outcome in (ledger.APPROVED, effect["outcome"]):
         return answer_again(asked, advised, policy)
     facts = common_facts(asked) | {"phase": "recorded", "echoes": undone_kind(asked, original)}
     if original is not None:
         facts |= {"account_id": original.account_id, "hold_id": original.hold_id, "original": original.entry}
-    facts |= effect_on(original, freeze, turn)
-    known = ledger.rows_of(original, account, clearing, freeze)
+    facts |= effect
+    known = ledger.rows_of(original, account, clearing, freeze, advised)
     return book_and_answer(asked, REVERSAL, facts, known, turn, policy)
 
 

@@ -31,6 +31,7 @@ Place: TypeAlias = tuple[Table, Key]
 Rows: TypeAlias = Mapping[Place, Row]
 
 OPENING = frozenset({"asked", "refused", "barred", "recorded"})
+UNDELIVERED = frozenset({"owed", "objected"})
 GOING_ON = frozenset({"answered", "unknown", "late", "undone", "objected"})
 
 
@@ -87,7 +88,7 @@ def _request(after: dict[Place, Row], request: Request) -> None:
     """A request, and the due rows for what is in flight and for what is owed to the issuer."""
     after[REQUESTS, request.trace_key] = request
     _duty(after, f"answer:{request.trace_key}", request.outcome == "asked")
-    _duty(after, f"undo:{request.trace_key}", request.undo == "owed")
+    _duty(after, f"undo:{request.trace_key}", request.undo in UNDELIVERED)
 
 
 def _hold(after: dict[Place, Row], hold: Hold) -> None:
@@ -116,7 +117,9 @@ def acquirer_ready(known: Rows, facts: Facts) -> bool:
         return False
     if phase == "late":
         return bool(request.outcome != "asked")
-    return bool(request.undo == "owed") if phase in ("undone", "objected") else True
+    if phase == "undone":
+        return bool(request.undo in UNDELIVERED)
+    return bool(request.undo == "owed") if phase == "objected" else True
 
 
 class OpenOrders:

@@ -233,8 +233,12 @@ class Reading:
             raise PartyFailed(asker.event, error) from error
         else:
             raise broken(asker.event, "after its turn a decision wants nothing more")
-        for write in step.write:
-            self._change(write)
+        try:
+            for write in step.write:
+                self._change(write)
+        except TypeError as error:
+            # A key that is no key: a command at the door may say anything.
+            raise PartyFailed(asker.event, error) from error
         return step
 
     def _overtaken(self, asker: Asker) -> bool:

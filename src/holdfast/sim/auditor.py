@@ -239,7 +239,7 @@ def _hold_row(row: Any) -> tuple[Any, ...]:
 
 def _hold_own(own: OwnHold) -> tuple[Any, ...]:
     requested_minor = own.changes[0]["hold"]["act"][2]
-    return len(own.changes), own.state, own.acts, own.completed_minor, own.terms["expires"], requested_minor
+    return len(own.changes), own.state, own.acts, own.completed_minor, own.terms.get("expires"), requested_minor
 
 
 def _freeze_row(row: Any) -> tuple[Any, ...]:

@@ -91,7 +91,7 @@ class Witness:
             key = row.trace_key
             if row.outcome in ("asked", "unknown"):
                 self._complain(f"I5: request {key} is {row.outcome} {when}")
-            elif row.undo == "owed":
+            elif row.undo in ("owed", "objected"):
                 self._complain(f"I5: the issuer is owed the reversal of {key} {when}, and it is {row.outcome}")
 
 
