@@ -207,7 +207,7 @@ def test_what_belongs_to_an_old_batch_is_still_served() -> None:
     unseen = terminal.sent
     assert unseen is not None
     assert batch_after(desk, terminal, 1) == "000002"
-    assert desk.transmit("T1", terminal.repeat(placed)) == "00"
+    assert desk.transmit("T1", chained(terminal.repeat(placed), terminal, 5)) == "00"
     assert desk.transmit("T1", terminal.reverse(placed)) == "00"
     assert desk.row_of_key("T0000001/000001/000001/0100").outcome == "reversed"
     assert desk.transmit("T1", terminal.reverse(unseen)) == "00"

@@ -1,6 +1,7 @@
 """The terminal believes only what can be believed, undoes what it does not know, and forgets nothing in the dark."""
 
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -77,7 +78,23 @@ def test_sign_on_brings_keys_and_batch() -> None:
     assert (sent.mti, sent.get(60), sent.get(63)) == ("0800", "00000000003", "01 ")
     link = parse_request(sent.get(57))
     assert link is not None
-    assert (link.sequence, link.previous, link.last_entry) == (2, world.terminal.entries[0].leaf.hex()[:16], "")
+    asked_us = world.terminal.entries[1].at_us
+    expected = sha256(f"{world.terminal.entries[0].leaf.hex()}|{asked_us}".encode()).hexdigest()[:16]
+    assert (link.sequence, link.link, link.last_entry) == (2, expected, "")
+
+
+def test_two_devices_that_go_on_from_one_copied_journal_do_not_ask_the_same() -> None:
+    first, copied = PosWorld(), PosWorld()
+    links = []
+    for world, wait_us in ((first, 0), (copied, 1)):
+        world.approved("sign-on")
+        world.now_us += wait_us
+        world.approved("pre-auth", amount_minor=500_00, card=CARD)
+        said = parse_request(world.sent[-1].get(57))
+        assert said is not None
+        links.append(said)
+    assert links[0].sequence == links[1].sequence
+    assert links[0].link != links[1].link
 
 
 def test_a_check_value_that_does_not_fit_refuses_the_sign_on() -> None:

@@ -48,7 +48,7 @@ def test_a_pre_authorization_explained() -> None:
     assert seen[55].hex == "0011" + "*" * 22
     assert dict(seen[57].parts) == {
         "sequence": "7",
-        "previous hash": "0123456789abcdef",
+        "link": "0123456789abcdef",
         "last register entry": "A-000123",
     }
     assert seen[60].parts == (

@@ -5,6 +5,7 @@ An answer ends a request only when its MAC holds, it answers what was asked, and
 else is unknown, and what is unknown is reversed.
 """
 
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 from holdfast.clock import date_of_mmdd
@@ -29,6 +30,8 @@ STRIPE = "022"
 
 TERMINAL_CAPABILITY = "50"
 """60.4 and 60.5: reads stripe and chip; no chip condition."""
+
+LINK_CHARS = 16
 
 OPERATOR_CHARS = 2
 """DE63 of a request: two characters and a space."""
@@ -132,7 +135,8 @@ def _operator(sale: Sale) -> str:
 
 
 def _chain(sale: Sale, device: Device) -> str:
-    return chain.pack_request(chain.ChainRequest(sale.sequence, sale.previous[:16], device.last_entry))
+    link = sha256(f"{sale.previous}|{sale.at_us}".encode()).hexdigest()[:LINK_CHARS]
+    return chain.pack_request(chain.ChainRequest(sale.sequence, link, device.last_entry))
 
 
 # --- what comes back ----------------------------------------------------------------------------------------------

@@ -101,7 +101,8 @@ def original_of(message: Message) -> Original:
 def question_of(message: Message, token: str | None) -> bytes:
     """What makes a request under a known key the same question: everything that decides, and nothing that may vary."""
     get = message.get
-    parts = (token or "", get(3), get(4), get(25), get(38), get(60)[:2], get(61))
+    link = chain.parse_request(get(CHAIN_FIELD))
+    parts = (token or "", get(3), get(4), get(25), get(38), get(60)[:2], get(61), link.link if link else "")
     return sha256("|".join(parts).encode()).digest()[:16]
 
 

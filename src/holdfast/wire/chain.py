@@ -1,6 +1,6 @@
 """A private field (DE57) carries the terminal journal's chain: which link this message is, and what came before it.
 
-Request: `HF1|<sequence>|<previous hash, 16 hex>|<last register entry, or empty>`. Response: `HF1|<register entry>`.
+Request: `HF1|<sequence>|<link, 16 hex>|<last register entry, or empty>`. Response: `HF1|<register entry>`.
 A terminal that knows nothing of this field is served all the same, so text that is not ours is None, never an error.
 """
 
@@ -18,10 +18,14 @@ _RESPONSE = re.compile(rf"HF1\|({_ENTRY})")
 
 
 class ChainRequest(NamedTuple):
-    """What a terminal says of its journal: this link's number, the hash before it, the last entry it was given."""
+    """What a terminal says of its journal: the number of its entry, its link, the last register entry it was given.
+
+    The link is a hash over the entry before it and the instant of this one: two devices that go on from one copied
+    journal make different links under the same trace key, so that the second is never taken for a repeat.
+    """
 
     sequence: int
-    previous: str
+    link: str
     last_entry: str
 
 
@@ -33,9 +37,9 @@ class ChainResponse(NamedTuple):
 
 def pack_request(chain: ChainRequest) -> str:
     """The text of DE57 in a request; WireError when a part does not have its form."""
-    text = f"HF1|{chain.sequence}|{chain.previous}|{chain.last_entry}"
+    text = f"HF1|{chain.sequence}|{chain.link}|{chain.last_entry}"
     if _REQUEST.fullmatch(text) is None:
-        raise WireError(CHAIN_FIELD, 0, "not a sequence, 16 hex digits of a hash, and a register entry or nothing")
+        raise WireError(CHAIN_FIELD, 0, "not a sequence, 16 hex digits of a link, and a register entry or nothing")
     return text
 
 

@@ -117,8 +117,8 @@ def _parts(field: Field, text: str) -> tuple[tuple[str, str], ...]:
         return _cut(text, field.layout)
     request, response = parse_request(text), parse_response(text)
     if request is not None:
-        sequence, previous, last_entry = request
-        return ("sequence", str(sequence)), ("previous hash", previous), ("last register entry", last_entry)
+        sequence, link, last_entry = request
+        return ("sequence", str(sequence)), ("link", link), ("last register entry", last_entry)
     return () if response is None else (("register entry", response.register_entry),)
 
 
