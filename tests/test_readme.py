@@ -4,6 +4,7 @@ A fenced block that opens with ```sh is run by bash -e, in order, unless its fir
 "# not run" (for what stays up, asks for input, or runs these tests). The two languages hold the same commands.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -53,9 +54,11 @@ def run_block(block: str, folder: Path, patience_s: float = BLOCK_PATIENCE_S) ->
             status = bash.wait(patience_s)
             ended = f"ended {status}" if status else ""
         except subprocess.TimeoutExpired:
-            os.killpg(bash.pid, signal.SIGKILL)
-            bash.wait()
             ended = f"took more than {patience_s} s"
+        with contextlib.suppress(ProcessLookupError):
+            # Also where a command in the middle failed and what it had started in the background runs on.
+            os.killpg(bash.pid, signal.SIGKILL)
+        bash.wait()
         output.seek(0)
         assert not ended, f"{ended}:\n{block}\n{output.read()}"
 

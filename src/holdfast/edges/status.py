@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import typer
 
 from holdfast.clock import rfc3339
+from holdfast.domain.hold import State
+from holdfast.domain.records import FREEZES, HOLDS
 from holdfast.domain.tables import DUE
 from holdfast.edges.output import print_json, print_table
 from holdfast.edges.places import DataOption, DbOption, JsonOption, KeysOption, data_path, database_of
@@ -20,19 +23,28 @@ from holdfast.store.postgres_link import CONNECT_TIMEOUT_S, one_line
 from holdfast.store.postgres_reader import PostgresReader
 
 STATUS_TIMEOUT_S = 3.0
+NOT_READY = 4
+"""The exit code for what cannot be reached yet."""
 
 IN_DOUBT = ("answer", "undo")
 """Due rows of the acquirer that stand for an outcome not known to both sides: an answer, or a reversal, to come."""
+
+_HELD = {ACQUIRER: HOLDS, ISSUER: FREEZES}
+"""The holds of each party: a due row for its end stays when a hold ends otherwise, so the holds are counted."""
 
 _OPEN = f"SELECT split_part(key, ':', 1) AS kind, count(*) AS n FROM {DUE.name} GROUP BY 1"  # noqa: S608
 
 
 def status(data: DataOption = None, db: DbOption = "", keys: KeysOption = None, json: JsonOption = False) -> None:
-    """What runs and what is open."""
+    """What runs and what is open. Ends 4 while what runs cannot serve a terminal yet."""
     shown = asyncio.run(gathered(data, db, keys))
-    if json:
-        print_json(shown)
-        return
+    print_json(shown) if json else print_status(shown)
+    if shown["running"] and not shown["running"]["ready"]:
+        raise typer.Exit(NOT_READY)
+
+
+def print_status(shown: dict[str, Any]) -> None:
+    """For people."""
     if shown["running"]:
         running = shown["running"]
         state = "ready" if running["ready"] else "starting"
@@ -99,7 +111,10 @@ async def due_by_kind(dsn: str, party: str) -> Counter[str]:
     try:
         connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S, server_settings={"search_path": party})
         try:
-            return Counter({row["kind"]: row["n"] for row in await connection.fetch(_OPEN)})
+            waits = Counter({row["kind"]: row["n"] for row in await connection.fetch(_OPEN)})
+            held = f"SELECT count(*) FROM {_HELD[party].name} WHERE state = $1"  # noqa: S608
+            waits["expire"] = await connection.fetchval(held, State.HELD.value)
+            return +waits
         finally:
             await connection.close(timeout=CONNECT_TIMEOUT_S)
     except (asyncpg.PostgresError, OSError, TimeoutError) as error:
