@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from holdfast.edges import sample
+from holdfast.errors import Unreachable
+from holdfast.runtime.supervise import Supervisor
 from tests.running import Counter, Up, gone, holdfast, running, until
 
 
@@ -92,3 +94,26 @@ def test_no_card_number_stands_in_any_log(up: Up) -> None:
     assert len(logs) >= 5
     for path in logs:
         assert not re.search(rb"(?<![0-9])[0-9]{13,19}(?![0-9])", path.read_bytes()), path
+
+
+async def test_a_postmaster_that_is_killed_while_it_starts_is_started_again() -> None:
+    told: list[str] = []
+    supervisor = object.__new__(Supervisor)
+    supervisor._tell = told.append
+
+    class Killed:
+        killed = True
+        starts = 0
+
+        async def start(self) -> str:
+            self.starts += 1
+            if self.starts < 3:
+                raise Unreachable("it did not start")
+            return "dsn"
+
+    assert await supervisor._start_postgres(Killed()) == "dsn"  # type: ignore[arg-type]
+    assert told == ["PostgreSQL was killed while it started; starting it again"] * 2
+    Killed.killed, wrong = False, Killed()
+    with pytest.raises(Unreachable, match="did not start"):
+        await supervisor._start_postgres(wrong)  # type: ignore[arg-type]
+    assert wrong.starts == 1

@@ -114,6 +114,11 @@ class EmbeddedPostgres:
         return self._postmaster.pid if self._postmaster is not None and self.running else None
 
     @property
+    def killed(self) -> bool:
+        """Whether the postmaster of the last start was ended by somebody's SIGKILL."""
+        return self._postmaster is not None and self._postmaster.returncode == -signal.SIGKILL
+
+    @property
     def dsn(self) -> str:
         """Address of the superuser's database over the socket, password included; for asyncpg."""
         return f"postgresql://{SUPERUSER}:{self._password()}@/postgres?host={quote(str(self._sockets))}&port={PORT}"

@@ -46,6 +46,9 @@ DRAIN_S = 15.0
 """A node gives itself a few seconds; past this it hangs."""
 
 BACKLOG = 1024
+POSTGRES_STARTS_MAX = 5
+"""Whoever kills it more often than that means it."""
+
 PORTS_TRIED = 100
 PORT_PATIENCE_S = 2.0
 """What an earlier `up` left may take a moment to let go of its port."""
@@ -196,10 +199,21 @@ class Supervisor:
         server = self._plan.db
         if not server:
             self._postgres = EmbeddedPostgres(self._plan.folder, self._tell)
-            server = await self._postgres.start()
+            server = await self._start_postgres(self._postgres)
             self._postgres_keeper = asyncio.create_task(self._keep_postgres(self._postgres))
         dsns = await ensure_database(server, self._plan.keys)
         return dsns, config.without_login(dsns.acquirer)
+
+    async def _start_postgres(self, postgres: EmbeddedPostgres) -> str:
+        """Start it; once more where it was killed before it was ready, for nothing is wrong with it then."""
+        for _ in range(POSTGRES_STARTS_MAX - 1):
+            try:
+                return await postgres.start()
+            except Unreachable:
+                if not postgres.killed:
+                    raise
+                self._tell("PostgreSQL was killed while it started; starting it again")
+        return await postgres.start()
 
     async def _keep_postgres(self, postgres: EmbeddedPostgres) -> None:
         """Start it again whenever it dies."""
