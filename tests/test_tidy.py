@@ -113,7 +113,7 @@ def test_no_tracked_file_is_large(repository: Path) -> None:
 @pytest.mark.parametrize(
     ("complaints_of", "planted"),
     [
-        (registry_addresses, "--index-url https://" + "pypi" + ".org/simple"),
+        (registry_addresses, "the index at " + "py" + "pi" + ".org"),
         (real_card_numbers, "pan = '62" + "2848" + "0000000007'"),
         (real_card_numbers, "62" + "28 4800 " + "0000 0007"),
         (real_card_numbers, ";62" + "2848" + "0000000007=2512"),

@@ -211,8 +211,6 @@ Expiry = Annotated[str | None, typer.Option("--expiry", help="Expiry of a keyed 
 
 def business(counter: Counter, name: str, arguments: dict[str, Any]) -> NoReturn:
     """One of the cashier's requests; BadInput when the terminal itself would turn it down."""
-    if counter.repeat is not None:
-        send_again(counter, counter.repeat)
     arguments = {key: value for key, value in arguments.items() if value is not None}
     wanted_of(KINDS[name], arguments)
     at_work(counter, lambda pos: pos.ask(name, arguments, counter.operator))
