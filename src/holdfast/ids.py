@@ -54,6 +54,20 @@ def rrn_of(log: str, number: int) -> str:
     return log + str(number).zfill(12 - len(log))
 
 
+def entry_of_rrn(rrn: str) -> str | None:
+    """The entry that a reference number of ours names, None for another's."""
+    log = rrn.rstrip("0123456789")
+    number = rrn[len(log) :]
+    if len(rrn) != 12 or not (log.isascii() and log.isalpha() and number):
+        return None
+    return entry_id(log, int(number))
+
+
+def batch_of(trace_key: str) -> str:
+    """The batch that a request counts in: `T0000001/000001`."""
+    return trace_key[:15]
+
+
 def mask_pan(pan: str) -> str:
     """BIN and last four, the rest stars: the most that may ever be shown (PCI DSS 3.4.1)."""
     return pan[:6] + "*" * (len(pan) - 10) + pan[-4:]

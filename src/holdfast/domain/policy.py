@@ -1,27 +1,10 @@
-"""Rules as data, each with its reason, and how the limits relate.
+"""What an installation may choose about its own patience, and how those limits relate; the trade's rules are `rules`."""
 
-What differs by merchant stands in the merchant's row (ceiling, validity, the right to pre-authorise); what differs by
-installation is a `Policy`.
-"""
-
+from datetime import datetime, time, timedelta
 from typing import NamedTuple
 
-from holdfast.clock import DAY_US, MINUTE_US, SECOND_US
-
-PRE_AUTH_MCCS = frozenset({"7011", "7512", "7513", "4411", "4722", "5812", "5813", "8062", "8011"})
-"""Merchant categories that may pre-authorise: lodging, car rental, cruises, travel, restaurants, hospitals."""
-
-CEILING_PERCENT = 115
-"""A completion may exceed the hold by 15 % (scheme rule); some acquirers allow 100 only: a merchant's parameter."""
-
-VALIDITY_DAYS = 30
-"""A hold that nobody completed is released after 30 days, to the minute."""
-
-RELEASED_BY_ISSUER = "guaranteed"
-"""A completion above the hold is guaranteed by the scheme: it posts even if available turns negative.
-
-The other value is `if_available`: the part above the hold needs cover, else 51.
-"""
+from holdfast import clock
+from holdfast.clock import DAY_US, MINUTE_US, SECOND_US, local_date, to_us
 
 
 class Policy(NamedTuple):
@@ -29,7 +12,6 @@ class Policy(NamedTuple):
 
     zone: str = "Asia/Shanghai"
     currency: str = "156"
-    pre_auth_mccs: frozenset[str] = PRE_AUTH_MCCS
     issuer_patience_us: int = 12 * SECOND_US
     """How long the acquirer waits for an issuer: shorter than any terminal's patience, so that it gives up first."""
     undo_repeat_us: int = 5 * SECOND_US
@@ -42,6 +24,8 @@ class Policy(NamedTuple):
     expiry_grace_us: int = 10 * MINUTE_US
     """The issuer expires holds; the acquirer books that a little later, past any skew of clocks."""
     finding_due_us: int = DAY_US
+    release_after_us: int = DAY_US
+    """When the unused part of a completed hold is freed by us: after the day on which the completion can be voided."""
 
 
 TERMINAL_PATIENCE_S_MIN = 20
@@ -53,6 +37,9 @@ assert Policy().issuer_patience_us < TERMINAL_PATIENCE_S_MIN * SECOND_US, (
 assert Policy().expiry_grace_us > 2 * Policy().issuer_patience_us, "an answer under way must find its hold unexpired"
 
 
-def expires_us(placed_us: int, validity_days: int) -> int:
-    """When a hold ends: valid through the same minute so many days later, and not longer."""
+def expires_us(placed_us: int, validity_days: int, edge: str, zone: str) -> int:
+    """When a hold ends: after the same minute so many days later, or (`day`) after the whole last day."""
+    if edge == "day":
+        last = local_date(placed_us, zone) + timedelta(days=validity_days + 1)
+        return to_us(datetime.combine(last, time(0), clock.zone(zone)))
     return placed_us // MINUTE_US * MINUTE_US + MINUTE_US + validity_days * DAY_US

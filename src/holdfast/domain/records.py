@@ -12,24 +12,36 @@ from holdfast.domain.tables import DUE, Table
 
 
 class Merchant(NamedTuple):
-    """A merchant that may accept cards (DE42). Reference."""
+    """A merchant that may accept cards (DE42); `rules` are those of its agreement (see `rules`). Reference."""
 
     merchant_id: str
     name: str
     name_en: str
     mcc: str
     pre_auth_right: bool
-    ceiling_percent: int
-    validity_days: int
+    rules: str
 
 
 class Terminal(NamedTuple):
-    """A terminal of a merchant (DE41). `tmk` is its master key, wrapped. Reference."""
+    """A terminal of a merchant (DE41). `tmk` is its master key, wrapped. Reference.
+
+    `mac_algorithm` is how its messages are sealed; `notice` is the digit that the header of an answer asks of it
+    (0 nothing, 1 download parameters, 3 sign on again, …; domain.md §2).
+    """
 
     terminal_id: str
     merchant_id: str
     tmk: bytes
     enabled: bool
+    mac_algorithm: str = "ecb"
+    notice: str = "0"
+
+
+class Scheme(NamedTuple):
+    """The rules of a card scheme at this installation; the key is `CUP`, `VIS/7011` (one category) or `*`. Reference."""
+
+    scheme: str
+    rules: str
 
 
 class Bin(NamedTuple):
@@ -86,10 +98,12 @@ class Request(NamedTuple):
     """One request of a terminal in its present state; the key is its trace key.
 
     `outcome`: asked (an issuer was asked, no answer yet), approved, declined, unknown (the issuer was silent),
-    reversed, tombstone (a reversal or a repeat came before the request itself). `entry` is the entry that the terminal
-    is told, `asked_entry` the one that opened the request and names it towards the issuer. `undo` is our duty towards
-    the issuer: '' none, 'owed' a reversal is being delivered, 'done' it was acknowledged, 'objected' it was refused and
-    goes on being repeated. `question` decides whether a repeat is one.
+    reversed, tombstone (a reversal or a repeat came before the request itself), claimed (the merchant says that it was
+    done, and nobody moved money for it). `entry` is the entry that the terminal is told, `asked_entry` the one that
+    opened the request and names it towards the issuer. `undo` is our duty towards the issuer: '' none, 'owed' a
+    reversal is being delivered, 'done' it was acknowledged, 'objected' it was refused and goes on being repeated.
+    `delivery` is the same for what the issuer must be told: an advice, or the release of what a completion left.
+    `question` decides whether a repeat is one. `batch_id` is the batch that it counts in.
     """
 
     trace_key: str
@@ -119,13 +133,16 @@ class Request(NamedTuple):
     undo: str
     reason: str | None
     sequence: int
+    batch_id: str
+    scheme: str
+    delivery: str
 
 
 class Hold(NamedTuple):
     """A hold in the acquirer's register; the key is the entry that asked for it.
 
     `acts` is what the fold goes over: the acts in force, oldest first, as JSON (see `hold.py`). `version` grows with
-    each entry that touches the hold. `placed_on` is the local date (YYYY-MM-DD) that the slip shows.
+    each entry that touches the hold. `placed_on` is the local date (YYYY-MM-DD) that the slip shows. A sale is one too.
     """
 
     hold_id: str
@@ -145,19 +162,57 @@ class Hold(NamedTuple):
     expires_us: int
     requested_minor: int
     completed_minor: int
+    refunded_minor: int
+
+
+class Batch(NamedTuple):
+    """The totals of one batch of a terminal as the register has them; the key is `T0000001/000001`.
+
+    Debit is what merchants are owed, credit what they give back; foreign cards count apart. `settled` is what the last
+    settlement said of it ('' before): later entries of an old batch make the totals differ from that, and are carried
+    over.
+    """
+
+    batch_id: str
+    version: int
+    debit_minor: int
+    debit_count: int
+    credit_minor: int
+    credit_count: int
+    foreign_debit_minor: int
+    foreign_debit_count: int
+    foreign_credit_minor: int
+    foreign_credit_count: int
+    settled: str
+    settled_us: int
 
 
 MERCHANTS = Table("merchants", Merchant, reference=True)
 TERMINALS = Table("terminals", Terminal, reference=True)
+SCHEMES = Table("schemes", Scheme, reference=True)
 BINS = Table("bins", Bin, reference=True)
 ISSUERS = Table("issuers", Issuer, reference=True)
 HOT_CARDS = Table("hot_cards", HotCard, reference=True)
 SESSIONS = Table("sessions", Session, shared=True, secret=True)
 CARDS = Table("cards", Card, indexes=(("token",),), shared=True, secret=True)
-REQUESTS = Table("requests", Request, indexes=(("terminal_id",),))
+REQUESTS = Table("requests", Request, indexes=(("batch_id",),))
 HOLDS = Table("holds", Hold, indexes=(("token",), ("merchant_id", "authorization_code")))
+BATCHES = Table("batches", Batch)
 
-ACQUIRER_TABLES = (MERCHANTS, TERMINALS, BINS, ISSUERS, HOT_CARDS, SESSIONS, CARDS, REQUESTS, HOLDS, DUE)
+ACQUIRER_TABLES = (
+    MERCHANTS,
+    TERMINALS,
+    SCHEMES,
+    BINS,
+    ISSUERS,
+    HOT_CARDS,
+    SESSIONS,
+    CARDS,
+    REQUESTS,
+    HOLDS,
+    BATCHES,
+    DUE,
+)
 ACQUIRER_LOGS = tuple(letter for letter in "ABCDEFGHKLMNPQRSTUVWXYZ")
 """Names of registers, one per worker; I and J are the issuer's book and the terminal's journal."""
 
@@ -185,13 +240,17 @@ class Account(NamedTuple):
 
 
 class IssuerLink(NamedTuple):
-    """An acquirer that may ask this issuer: the shared zone keys, wrapped. Reference."""
+    """An acquirer that may ask this issuer: the shared zone keys, wrapped. Reference.
+
+    `imk` is the issuer's master key for the cryptograms of its chip cards, wrapped; without it chips are not checked.
+    `habits` are how this issuer behaves (see `rules`).
+    """
 
     issuer_id: str
     zone_mac: bytes
     zone_pin: bytes
-    validity_days: int
-    over_hold: str
+    imk: bytes | None
+    habits: str
 
 
 class Answer(NamedTuple):
@@ -215,8 +274,8 @@ class Answer(NamedTuple):
 
 
 class Freeze(NamedTuple):
-    """A hold in the issuer's book: `requested_minor` was asked for, `frozen_minor` frozen at placing, the key is the
-    exchange id that placed it. `acts` as in the acquirer's `Hold`.
+    """A hold in the issuer's book: `requested_minor` was asked for, `held_minor` is frozen now, the key is the exchange
+    id that placed it. `acts` as in the acquirer's `Hold`.
     """
 
     hold_id: str
@@ -229,9 +288,9 @@ class Freeze(NamedTuple):
     placed_us: int
     expires_us: int
     requested_minor: int
-    frozen_minor: int
     held_minor: int
     completed_minor: int
+    refunded_minor: int
 
 
 ISSUER_LINKS = Table("issuer_links", IssuerLink, reference=True)
