@@ -55,12 +55,12 @@ def test_a_code_that_nobody_told_us_is_shown_as_it_is() -> None:
 
 def test_what_approves_and_what_may_have_frozen_money() -> None:
     assert {code for code, row in RESPONSES.items() if row.action == "A"} == responses.APPROVALS
-    assert responses.APPROVALS - responses.APPROVED_CODES == {responses.PARTLY_APPROVED}
+    assert {responses.PARTLY_APPROVED} == responses.APPROVALS - responses.APPROVED_CODES
     assert responses.APPROVED_CODES.isdisjoint(responses.OUTCOME_UNKNOWN)
 
 
 def test_what_is_as_unknown_as_silence() -> None:
-    assert responses.OUTCOME_UNKNOWN == {"10", "68", "98"}
+    assert {"10", "68", "98"} == responses.OUTCOME_UNKNOWN
     unknown = {code for code, row in RESPONSES.items() if not row.outcome_known}
     assert unknown == {responses.REPLY_TOO_LATE, responses.ISSUER_SILENT}
     for code in unknown:
@@ -70,12 +70,12 @@ def test_what_is_as_unknown_as_silence() -> None:
 
 def test_what_an_advice_is_repeated_for() -> None:
     assert {"96", "98", "91", "77", "A0", "30"} <= responses.TRANSIENT
-    assert responses.DELIVERED == responses.APPROVED_CODES | {"94"}
+    assert responses.APPROVED_CODES | {"94"} == responses.DELIVERED
     assert responses.TRANSIENT.isdisjoint(responses.DELIVERED)
     assert {RESPONSES[code].action for code in responses.TRANSIENT} == {"B", "E"}
     assert {"05", "25", "51", "58", "64"}.isdisjoint(responses.TRANSIENT | responses.DELIVERED)
 
 
 def test_what_ends_a_reversal() -> None:
-    assert responses.REVERSAL_DONE == {"00", "12", "25"}
+    assert {"00", "12", "25"} == responses.REVERSAL_DONE
     assert responses.OUTCOME_UNKNOWN.isdisjoint(responses.REVERSAL_DONE)

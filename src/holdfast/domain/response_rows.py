@@ -72,7 +72,7 @@ ROWS = (
              "Enter the amount again.",
              "重新输入金额"),
     Response("14", "C", "invalid card number", "无效卡号",
-             "Check the card: is it the one of the original slip?",
+             "Check that it is the card of the original slip.",
              "核对卡号，是否与原签购单为同一张卡"),
     Response("15", "C", "no such issuer", "无此发卡机构",
              "Ask for another card.",
