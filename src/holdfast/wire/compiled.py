@@ -39,6 +39,7 @@ from itertools import groupby
 from typing import Any
 
 from holdfast.wire.dialect import Dialect, Field
+from holdfast.wire.header import with_processing_request
 from holdfast.wire.message import Message
 from holdfast.wire.plain import bitmap_of, read_message, write_message
 
@@ -82,6 +83,7 @@ def compile_writer(dialect: Dialect, numbers: list[int]) -> Writer:
         "LL": tuple(f"{length:02d}" for length in range(100)),
         "LLL": tuple(f"{length:04d}" if dialect.packed else f"{length:03d}" for length in range(1000)),
         "ODD": ("", "0"),
+        "asking": with_processing_request,
         "fromhex": bytes.fromhex,
         "plain": partial(write_message, dialect),
     }
@@ -231,10 +233,11 @@ class _WriterSource:
         self._pieces: list[tuple[str, str]] = []
         if dialect.mti_at:
             self._lines += ["tpdu = message.tpdu or TPDU", "header = message.header or HEADER"]
+            self._lines.append("if message.processing_request: header = asking(header, message.processing_request)")
             self._checks += [f"len(tpdu) == {len(dialect.tpdu)}", f"len(header) == {len(dialect.header)}"]
             self._pieces += [("bytes", "tpdu"), ("bytes", "header")]
         else:
-            self._checks.append("not (message.tpdu or message.header)")
+            self._checks.append("not (message.tpdu or message.header or message.processing_request)")
         bitmap = bitmap_of(dialect, numbers)
         self._pieces.append((self._digits, "{mti}"))
         self._pieces.append(("hex", bitmap.hex()) if dialect.packed else ("bytes", repr(bitmap)))

@@ -12,7 +12,8 @@ class Message:
 
     `fields` maps data element numbers to values. `raw` is the whole body as received (without the length prefix) and
     empty for a message of our own. `tpdu` (5 bytes) and `header` (6 bytes) are empty in a dialect that has none, and
-    in a message of our own mean "the dialect's default".
+    in a message of our own mean "the dialect's default". `processing_request` is for a message of our own: one digit
+    that replaces the header's, whichever header that is, "" to leave it as it is (see wire/header.py).
     """
 
     mti: str
@@ -20,6 +21,7 @@ class Message:
     raw: bytes = b""
     tpdu: bytes = b""
     header: bytes = b""
+    processing_request: str = ""
 
     def get(self, number: int) -> str:
         """The text of a field, "" when it is absent."""

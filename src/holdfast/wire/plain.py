@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from holdfast.errors import WireError
 from holdfast.wire.dialect import Dialect, Field
+from holdfast.wire.header import with_processing_request
 from holdfast.wire.message import Message
 
 _DECIMAL = frozenset("0123456789")
@@ -54,6 +55,8 @@ def read_placed(dialect: Dialect, body: bytes) -> tuple[str, list[Placed]]:
 def write_message(dialect: Dialect, message: Message) -> bytes:
     """The body of a message; WireError (byte 0) naming the field whose value does not fit its row."""
     tpdu, header = message.tpdu or dialect.tpdu, message.header or dialect.header
+    if message.processing_request:
+        header = with_processing_request(header, message.processing_request)
     if len(tpdu) != len(dialect.tpdu) or len(header) != len(dialect.header):
         raise WireError("header", 0, f"{len(tpdu)} and {len(header)} bytes are not the lengths of {dialect.name}")
     if len(message.mti) != 4 or not _DECIMAL.issuperset(message.mti):
