@@ -26,6 +26,7 @@ COMMANDS = {
     "terminal": "holdfast.edges.terminal:app",
     "register": "holdfast.edges.register:app",
     "decode": "holdfast.edges.decode:decode",
+    "codes": "holdfast.edges.codes:codes",
     "simulate": "holdfast.edges.simulate:simulate",
     "bench": "holdfast.edges.bench:bench",
 }
