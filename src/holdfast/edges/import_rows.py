@@ -1,22 +1,18 @@
-"""The rows of an import file: what each type of line may hold, and all that is wrong with a file, each with its place.
+"""The rows of an import file: what each type of line has, and what each of its cells may hold.
 
-A complaint never repeats what might be a key or a card number.
+A complaint says what a cell may hold; it never repeats what might be a key or a card number.
 """
 
-import csv
-import io
 import re
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from holdfast.domain.policy import CEILING_PERCENT, RELEASED_BY_ISSUER, VALIDITY_DAYS
+from holdfast.domain.rules import DOMESTIC, parse_habit, parse_rule
 from holdfast.errors import BadInput
 from holdfast.ids import luhn_valid
 from holdfast.money import parse_amount
 from holdfast.runtime.config import HERE, parse_address
 
-FILE_BYTES_MAX = 32 * 1024 * 1024
 SHOWN_CHARS_MAX = 20
 NAME_CHARS_MAX = 100
 
@@ -27,25 +23,36 @@ Parse = Callable[[str], Any]
 # --- what a cell may hold -----------------------------------------------------------------------------------------
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     """A cell as a complaint may show it: in the wrong column there may be a key or a card number."""
-    digits = sum(char in "0123456789abcdefABCDEF" for char in text)
-    return repr(text) if len(text) <= SHOWN_CHARS_MAX and digits < 12 else "this"
+    return repr(text) if len(text) <= SHOWN_CHARS_MAX and not _may_be_secret(text) else "this"
+
+
+def _may_be_secret(text: str) -> bool:
+    return sum(char in "0123456789abcdefABCDEF" for char in text) >= 12
 
 
 def _matching(pattern: str, says: str) -> Parse:
+    matches = re.compile(pattern).fullmatch
+
     def parse(text: str) -> str:
-        if re.fullmatch(pattern, text) is None:
-            raise BadInput(f"{_shown(text)} is not {says}")
+        if matches(text) is None:
+            raise BadInput(f"{shown(text)} is not {says}{_spreadsheet_hint(text)}")
         return text
 
     return parse
 
 
+def _spreadsheet_hint(text: str) -> str:
+    if re.fullmatch(r"[0-9]+([.,][0-9]+)?E\+[0-9]+", text):
+        return ": a spreadsheet has made a number of it, format the column as text"
+    return ""
+
+
 def _one_of(**meaning: Any) -> Parse:
     def parse(text: str) -> Any:
         if text not in meaning:
-            raise BadInput(f"{_shown(text)} is not one of {', '.join(meaning)}")
+            raise BadInput(f"{shown(text)} is not one of {', '.join(meaning)}")
         return meaning[text]
 
     return parse
@@ -54,7 +61,7 @@ def _one_of(**meaning: Any) -> Parse:
 def _number(low: int, high: int) -> Parse:
     def parse(text: str) -> int:
         if not (text.isascii() and text.isdecimal() and low <= int(text) <= high):
-            raise BadInput(f"{_shown(text)} is not a number from {low} to {high}")
+            raise BadInput(f"{shown(text)} is not a number from {low} to {high}")
         return int(text)
 
     return parse
@@ -62,8 +69,58 @@ def _number(low: int, high: int) -> Parse:
 
 def _pan(text: str) -> str:
     if not luhn_valid(text):
-        raise BadInput("this is not a card number: its check digit is wrong")
+        if re.fullmatch("[0-9]{12,19}", text):
+            raise BadInput("this is not a card number: its check digit is wrong")
+        raise BadInput(f"this is not a card number of 12 to 19 digits{_spreadsheet_hint(text)}")
     return text
+
+
+def _key(*sizes: int) -> Parse:
+    """A key in hex, of one of these sizes in digits."""
+
+    def parse(text: str) -> str:
+        if re.fullmatch("[0-9A-Fa-f]+", text) is None:
+            at = re.match("[0-9A-Fa-f]*", text)
+            raise BadInput(f"this is not hex: character {at.end() + 1 if at else 1} is none of 0-9 and A-F")
+        if len(text) not in sizes:
+            raise BadInput(f"{len(text)} hex digits are no key of {_or(sizes)}")
+        return text.upper()
+
+    return parse
+
+
+def _or(sizes: tuple[int, ...]) -> str:
+    *others, last = map(str, sizes)
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def _said(parse_one: Callable[[str, str], Any]) -> Parse:
+    """`ceiling_percent=100;completions=several` -> values by name."""
+
+    def parse(text: str) -> dict[str, Any]:
+        said: dict[str, Any] = {}
+        for part in filter(str.strip, text.split(";")):
+            name, _, value = (word.strip() for word in part.partition("="))
+            if name in said:
+                raise BadInput(f"{name} is said twice")
+            said[name] = _one(parse_one, name)(value)
+        return said
+
+    return parse
+
+
+def _one(parse_one: Callable[[str, str], Any], name: str) -> Parse:
+    """One rule or habit."""
+
+    def parse(text: str) -> Any:
+        try:
+            return parse_one(name, text)
+        except BadInput:
+            if _may_be_secret(name) or _may_be_secret(text):
+                raise BadInput("this is none of the rules or habits that there are") from None
+            raise
+
+    return parse
 
 
 def _address(text: str) -> str:
@@ -72,7 +129,7 @@ def _address(text: str) -> str:
     try:
         return str(parse_address(text))
     except BadInput:
-        raise BadInput(f"{_shown(text)} is neither `here` nor a host and a port, like 10.1.2.3:7000") from None
+        raise BadInput(f"{shown(text)} is neither `here` nor a host and a port, like 10.1.2.3:7000") from None
 
 
 def _amount(text: str) -> int:
@@ -81,23 +138,25 @@ def _amount(text: str) -> int:
     try:
         return parse_amount(text)
     except BadInput:
-        raise BadInput(f"{_shown(text)} is not money: write it like 500.00") from None
+        raise BadInput(f"{shown(text)} is not money: write it like 500.00") from None
 
 
 def _name(text: str) -> str:
     # Printable, because it is shown on screens and slips, and no database holds a NUL.
     if not text.isprintable() or len(text) > NAME_CHARS_MAX:
-        raise BadInput(f"{_shown(text)} is not a printable name of at most {NAME_CHARS_MAX} characters")
+        raise BadInput(f"{shown(text)} is not a printable name of at most {NAME_CHARS_MAX} characters")
     return text
 
 
 _MERCHANT_ID = _matching(r"[0-9A-Za-z]{15}", "a merchant number of 15 digits or letters")
 _TERMINAL_ID = _matching(r"[0-9A-Za-z]{8}", "a terminal number of 8 digits or letters")
 _ISSUER_ID = _matching(r"[0-9A-Za-z]{1,11}", "an issuer number of at most 11 digits or letters")
-_KEY_16 = _matching(r"[0-9A-Fa-f]{32}", "a key of 16 bytes in hex")
+_RULES = _said(parse_rule)
+_HABITS = _said(parse_habit)
 _YES_NO = _one_of(yes=True, no=False)
 
 REQUIRED = None
+NOT_SAID: Mapping[str, Any] = {}
 
 
 class Column(NamedTuple):
@@ -108,34 +167,41 @@ class Column(NamedTuple):
 
 
 KINDS: dict[str, dict[str, Column]] = {
+    "scheme": {
+        "scheme": Column(_matching(r"\*|[A-Z]{3}(/[0-9]{4})?", "a scheme like CUP, VIS/7011 (for one category) or *")),
+        "rules": Column(_RULES),
+    },
     "merchant": {
         "merchant_id": Column(_MERCHANT_ID),
         "name": Column(_name),
         "name_en": Column(_name, ""),
         "mcc": Column(_matching(r"[0-9]{4}", "a merchant category of 4 digits")),
         "pre_auth_right": Column(_YES_NO, True),
-        "ceiling_percent": Column(_number(100, 200), CEILING_PERCENT),
-        "validity_days": Column(_number(1, 365), VALIDITY_DAYS),
+        "ceiling_percent": Column(_one(parse_rule, "ceiling_percent"), ""),
+        "validity_days": Column(_one(parse_rule, "validity_days"), ""),
+        "rules": Column(_RULES, NOT_SAID),
     },
     "terminal": {
         "terminal_id": Column(_TERMINAL_ID),
         "merchant_id": Column(_MERCHANT_ID),
-        "tmk": Column(_KEY_16),
+        "tmk": Column(_key(16, 32, 48)),
         "enabled": Column(_YES_NO, True),
     },
     "issuer": {
         "issuer_id": Column(_ISSUER_ID),
         "name": Column(_name),
         "address": Column(_address),
-        "zone_mac": Column(_KEY_16),
-        "zone_pin": Column(_KEY_16),
-        "validity_days": Column(_number(1, 365), VALIDITY_DAYS),
-        "over_hold": Column(_one_of(guaranteed=RELEASED_BY_ISSUER, if_available="if_available"), RELEASED_BY_ISSUER),
+        "zone_mac": Column(_key(32)),
+        "zone_pin": Column(_key(32)),
+        "imk_ac": Column(_key(32), ""),
+        "validity_days": Column(_one(parse_habit, "validity_days"), ""),
+        "over_hold": Column(_one(parse_habit, "over_hold"), ""),
+        "habits": Column(_HABITS, NOT_SAID),
     },
     "bin": {
         "prefix": Column(_matching(r"[0-9]{6,8}", "6 to 8 digits")),
         "issuer_id": Column(_ISSUER_ID),
-        "scheme": Column(_name, "unionpay"),
+        "scheme": Column(_matching(r"[A-Z]{3}", "a scheme of three capital letters, like CUP"), DOMESTIC),
         "kind": Column(_one_of(debit="debit", credit="credit"), "debit"),
     },
     "hot-card": {
@@ -154,7 +220,10 @@ KINDS: dict[str, dict[str, Column]] = {
         "available": Column(_amount),
     },
 }
-"""Type -> its columns; the first is what names a row, and it may stand in a file once."""
+"""Type -> its columns; the first is what names a row."""
+
+UNIQUE = {kind: (next(iter(columns)),) for kind, columns in KINDS.items()} | {"account": ("account_id", "pan")}
+"""What may stand in a file once, for each type: of two lines that speak of one terminal, one would not count."""
 
 REFERENCES = {
     ("terminal", "merchant_id"): "merchant",
@@ -162,109 +231,24 @@ REFERENCES = {
     ("account", "issuer_id"): "issuer",
 }
 
-
-class Problem(NamedTuple):
-    """What is wrong, and where; `column` counts from 1 and is 0 where the whole line is meant."""
-
-    line: int
-    column: int
-    says: str
+SHORTHANDS = {
+    "merchant": ("rules", ("ceiling_percent", "validity_days")),
+    "issuer": ("habits", ("validity_days", "over_hold")),
+}
+"""Columns of their own for what is said most often; a row's rules or habits are both together."""
 
 
-class Content(NamedTuple):
-    """What a file says: the rows of each type, each with its line, and what is wrong with it."""
-
-    rows: dict[str, list[tuple[int, Row]]]
-    columns: dict[str, int]
-    problems: list[Problem]
-
-
-# --- reading ------------------------------------------------------------------------------------------------------
+def together(kind: str, row: Row) -> dict[str, Any]:
+    """All rules of a merchant's line, or all habits of an issuer's."""
+    column, shorthands = SHORTHANDS[kind]
+    said: dict[str, Any] = row[column]
+    return {name: row[name] for name in shorthands if row[name] != ""} | said
 
 
-def read_rows(file: Path) -> Content:
-    """What the file says. BadInput when it is no CSV file with a header at all."""
-    lines = csv.reader(io.StringIO(_text_of(file), newline=""), strict=True)
-    content = Content({kind: [] for kind in KINDS}, {}, [])
-    try:
-        header = [cell.strip() for cell in next(lines, [])]
-        content.problems.extend(_problems_of_header(header))
-        if content.problems:
-            return content
-        content.columns.update({name: at for at, name in enumerate(header, 1)})
-        for cells in lines:
-            if any(cell.strip() for cell in cells):
-                _take_line(content, header, lines.line_num, [cell.strip() for cell in cells])
-    except csv.Error as error:
-        content.problems.append(Problem(lines.line_num, 0, f"not CSV: {error}"))
-    content.problems.extend(_repeated(content))
-    return content
-
-
-def _text_of(file: Path) -> str:
-    try:
-        if file.stat().st_size > FILE_BYTES_MAX:
-            raise BadInput(f"{file} has over {FILE_BYTES_MAX >> 20} MiB: split it")
-        raw = file.read_bytes()
-    except OSError as error:
-        raise BadInput(f"{file} cannot be read: {error.strerror}") from error
-    for encoding in ("utf-8-sig", "gb18030"):  # The second is what spreadsheets write where Chinese is spoken.
-        try:
-            return raw.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    raise BadInput(f"{file} is neither UTF-8 nor GB18030: save it as one of these")
-
-
-def _problems_of_header(header: Sequence[str]) -> Iterator[Problem]:
-    known = {"type"}.union(*KINDS.values())
-    if "type" not in header:
-        yield Problem(1, 0, "the header has no column `type`: see `holdfast import --help`")
-    for at, name in enumerate(header, 1):
-        if name not in known:
-            yield Problem(1, at, f"no type has a column {_shown(name)}")
-        elif name in header[: at - 1]:
-            yield Problem(1, at, f"column {name!r} stands twice")
-
-
-def _take_line(content: Content, header: Sequence[str], line: int, cells: Sequence[str]) -> None:
-    if len(cells) > len(header):
-        content.problems.append(Problem(line, len(header) + 1, f"more cells than the header's {len(header)}"))
-        return
-    given = dict(zip(header, cells, strict=False))
-    kind = given.pop("type", "")
-    if kind not in KINDS:
-        says = f"type {_shown(kind)} is not one of {', '.join(KINDS)}"
-        content.problems.append(Problem(line, content.columns["type"], says))
-        return
-    row: Row = {}
-    for name, column in KINDS[kind].items():
-        try:
-            row[name] = _value(given.pop(name, ""), name, column)
-        except BadInput as error:
-            content.problems.append(Problem(line, content.columns.get(name, 0), str(error)))
-    for name, text in given.items():
-        if text:
-            content.problems.append(Problem(line, content.columns[name], f"a {kind} has no {name}"))
-    content.rows[kind].append((line, row))
-
-
-def _value(text: str, name: str, column: Column) -> Any:
-    if text:
-        try:
-            return column.parse(text)
-        except BadInput as error:
-            raise BadInput(f"{name}: {error}") from error
-    if column.default is REQUIRED:
-        raise BadInput(f"{name} is missing")
-    return column.default
-
-
-def _repeated(content: Content) -> Iterator[Problem]:
-    for kind, rows in content.rows.items():
-        name = next(iter(KINDS[kind]))
-        first: dict[str, int] = {}
-        for line, row in rows:
-            earlier = first.setdefault(row.get(name, f"line {line}"), line)
-            if earlier != line:
-                yield Problem(line, content.columns.get(name, 0), f"this {kind} stands in line {earlier} already")
+def contradictions(kind: str, row: Row) -> Iterator[tuple[str, str]]:
+    """Shorthands that say something else than the rules or habits do: each column with what is wrong."""
+    column, shorthands = SHORTHANDS.get(kind, ("", ()))
+    said = row.get(column, NOT_SAID)
+    for name in shorthands:
+        if row.get(name, "") != "" and said.get(name, row[name]) != row[name]:
+            yield name, f"the column {column} says {name}={said[name]}: say it once"

@@ -1,20 +1,26 @@
-"""`holdfast import FILE.csv`: own merchants, terminals, BINs, issuers, hot list and accounts.
+"""`holdfast import FILE.csv`: own schemes, merchants, terminals, issuers, BINs, hot list and accounts.
 
-Rule 1: everything wrong with a file is told at once, one line each with its line and column, and nothing is loaded.
-Rule 2: what is right goes through the doors of the processes, like every change; the same file may be imported again.
+Rule 1: everything wrong with a file is told, one line each with its line and column, and nothing is loaded; with
+`--skip-bad` what is wrong is left out, still told, and the rest is loaded.
+Rule 2: what is right goes through the doors of the processes, like every change, in commands so small that no terminal
+waits long behind one; the same file may be imported again, also after it was interrupted.
 """
 
 import asyncio
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from holdfast.domain.records import ISSUERS, MERCHANTS
+from holdfast.domain.rules import canonical
 from holdfast.edges.doors import OutcomeUnknown, tell_acquirer, tell_issuer
-from holdfast.edges.import_rows import REFERENCES, Content, Problem, Row, read_rows
+from holdfast.edges.import_file import Content, Problem, place, read_rows
+from holdfast.edges.import_rows import REFERENCES, Row, together
 from holdfast.edges.output import print_json
 from holdfast.edges.places import DataOption, DbOption, JsonOption, KeysOption, data_path
 from holdfast.edges.up import tell
@@ -26,11 +32,25 @@ from holdfast.runtime.supervise import Plan, Supervisor, bind_listeners
 from holdfast.store.postgres_reader import PostgresReader
 
 EXIT_UNKNOWN = 3
-ERRORS_SHOWN = 100
+PROBLEMS_SHOWN_MAX = 20
+
+ROWS_PER_COMMAND_MAX = 1000
+"""One commit: a terminal's request that comes meanwhile waits some tens of milliseconds, not seconds."""
+
+
+class Loaded(NamedTuple):
+    """What became of a file: how many rows of each type are loaded, and what was left out."""
+
+    counts: dict[str, int]
+    skipped: list[Problem]
 
 
 def import_file(
-    file: Annotated[Path, typer.Argument(help="CSV, UTF-8 or GB18030, with a header line.", metavar="FILE.csv")],
+    file: Annotated[Path, typer.Argument(help="CSV with a header line.", metavar="FILE.csv")],
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave bad lines out and load the others.")] = False,
+    encoding: Annotated[
+        str, typer.Option("--encoding", help="utf-8, or gbk, which spreadsheets write where Chinese is spoken.")
+    ] = "utf-8",
     data: DataOption = None,
     db: DbOption = "",
     keys: KeysOption = None,
@@ -42,129 +62,223 @@ def import_file(
     belong to it. A star marks what must be there.
 
     \b
-    merchant  merchant_id* name* name_en mcc* pre_auth_right ceiling_percent validity_days
-    terminal  terminal_id* merchant_id* tmk* enabled
-    issuer    issuer_id* name* address* zone_mac* zone_pin* validity_days over_hold
+    scheme    scheme* rules*
+    merchant  merchant_id* name* name_en mcc* pre_auth_right ceiling_percent validity_days rules
+    terminal  terminal_id* merchant_id* tmk* enabled mac_algorithm notice
+    issuer    issuer_id* name* address* zone_mac* zone_pin* imk_ac validity_days over_hold habits
     bin       prefix* issuer_id* scheme kind
     hot-card  pan* reason*
     account   account_id* issuer_id* pan* expiry* kind status pin frozen_percent available*
 
-    Keys are 16 bytes in hex. An issuer's address is host:port, or `here` for the one that `holdfast up` runs (only it
-    has accounts). When anything is wrong, every problem is told with line and column and nothing is loaded. The file
-    holds keys in clear: delete it afterwards.
+    Keys are hex: 32 digits, a tmk 16, 32 or 48. Rules and habits are like `ceiling_percent=100;completions=several`. An
+    issuer's address is host:port, or `here` for the one that `holdfast up` runs (only it has accounts). When anything
+    is wrong, every problem is told with line and column and nothing is loaded, or with --skip-bad all but the bad
+    lines. The same file may be imported again. It holds keys in clear: delete it afterwards.
     """
-    content = read_rows(file)
-    refuse(file, content.problems)
+    content = read_rows(file, encoding)
+    skipped = _judged(file, content, content.problems, skip_bad)
     path = data_path(data)
     if not path.exists():
         tell(f"{path} is not there yet: a new installation is made in it")
     folder = DataFolder(path)
+    loading = Loading(folder, db, folder.keys if keys is None else keys, file, skip_bad)
     try:
-        counts = asyncio.run(load(folder, db, folder.keys if keys is None else keys, file, content))
+        loaded = asyncio.run(loading.load(content.without(skipped), skipped))
     except OutcomeUnknown as error:
         sys.stderr.write(f"holdfast: {error}\n")
         raise typer.Exit(EXIT_UNKNOWN) from error
+    _report(file, loaded, folder.path, json)
+
+
+# --- what is told -------------------------------------------------------------------------------------------------
+
+
+def _judged(file: Path, content: Content, problems: Sequence[Problem], skip_bad: bool) -> list[Problem]:
+    """The problems, when the file may be loaded without the lines that have them; else BadInput, after telling all."""
+    if not problems:
+        return []
+    if skip_bad and any(content.without(problems).rows.values()):
+        return list(problems)
+    lines = list(_told(file, problems))
+    for line in lines[:-1]:
+        tell(line)
+    advice = "; --skip-bad loads all other lines" if any(content.without(problems).rows.values()) else ""
+    raise BadInput(f"{lines[-1]}; nothing was loaded{advice}")
+
+
+def _told(file: Path, problems: Sequence[Problem]) -> Iterator[str]:
+    """A line for each problem, in the order of the file, as many as a person reads."""
+    for problem in sorted(problems)[:PROBLEMS_SHOWN_MAX]:
+        yield f"{place(file, problem)}: {problem.reason}"
+    if len(problems) > PROBLEMS_SHOWN_MAX:
+        yield f"{file}: and {len(problems) - PROBLEMS_SHOWN_MAX} more"
+
+
+def _report(file: Path, loaded: Loaded, path: Path, json: bool) -> None:
+    for line in _told(file, loaded.skipped):
+        tell(line)
     if json:
-        print_json({"imported": counts})
-    else:
-        print("imported " + ", ".join(f"{n} {kind}" for kind, n in counts.items()) + f" into {folder.path}")
-
-
-def refuse(file: Path, problems: Sequence[Problem]) -> None:
-    """Tell every problem on a line of its own and end, when there is any."""
-    shown = sorted(problems)[:ERRORS_SHOWN]
-    for line, column, says in shown[:-1]:
-        sys.stderr.write(f"holdfast: {_place(file, line, column)}: {says}\n")
-    if len(problems) > len(shown):
-        sys.stderr.write(f"holdfast: {file}: {len(problems) - len(shown)} more problems\n")
-    if shown:
-        line, column, says = shown[-1]
-        raise BadInput(f"{_place(file, line, column)}: {says}; nothing was loaded")
-
-
-def _place(file: Path, line: int, column: int) -> str:
-    return f"{file}: line {line}" + (f", column {column}" if column else "")
+        print_json({"imported": loaded.counts, "skipped": [it._asdict() for it in sorted(loaded.skipped)]})
+        return
+    counted = ", ".join(f"{n:,} {kind}{'s' if n != 1 else ''}" for kind, n in loaded.counts.items())
+    lines = len({problem.line for problem in loaded.skipped})
+    skipped = f"; skipped {lines:,} bad line{'s' if lines != 1 else ''}" if lines else ""
+    print(f"imported {counted} into {path}{skipped}")
 
 
 # --- loading ------------------------------------------------------------------------------------------------------
 
 
-async def load(folder: DataFolder, db: str, keys: Path, file: Path, content: Content) -> dict[str, int]:
-    """Through the doors of what runs; where nothing does, it is started for as long as this takes."""
-    try:
-        notice = notice_of(folder)
-    except Unreachable:
-        return await _load_alone(folder, db, keys, file, content)
-    dsns = role_dsns(notice.database, Path(notice.keys))
-    return await _load_into(folder, dsns.reader_acquirer, file, content)
+class Loading(NamedTuple):
+    """One file on its way into an installation."""
 
+    folder: DataFolder
+    db: str
+    keys: Path
+    file: Path
+    skip_bad: bool
 
-async def _load_alone(folder: DataFolder, db: str, keys: Path, file: Path, content: Content) -> dict[str, int]:
-    with folder.lock("import"):
-        # Nobody is told of this port, and it is gone in a moment.
-        listeners = bind_listeners(Address("127.0.0.1", 0), 1, may_move=False)
-        supervisor = Supervisor(Plan(folder, keys, db, 1), listeners, open_log(folder.logs / "up.log", "import"), tell)
+    async def load(self, content: Content, skipped: list[Problem]) -> Loaded:
+        """Through the doors of what runs; where nothing does, it is started for as long as this takes."""
         try:
-            dsns = await supervisor.start()
-            await supervisor.wait_for_doors()
-            return await _load_into(folder, dsns.reader_acquirer, file, content)
-        finally:
-            await supervisor.stop()
+            notice = notice_of(self.folder)
+        except Unreachable:
+            return await self._load_alone(content, skipped)
+        dsns = role_dsns(notice.database, Path(notice.keys))
+        return await self._load_into(dsns.reader_acquirer, content, skipped)
+
+    async def _load_alone(self, content: Content, skipped: list[Problem]) -> Loaded:
+        with self.folder.lock("import"):
+            # Nobody is told of this port, and it is gone in a moment.
+            listeners = bind_listeners(Address("127.0.0.1", 0), 1, may_move=False)
+            log = open_log(self.folder.logs / "up.log", "import")
+            supervisor = Supervisor(Plan(self.folder, self.keys, self.db, 1), listeners, log, tell)
+            try:
+                dsns = await supervisor.start()
+                await supervisor.wait_for_doors()
+                return await self._load_into(dsns.reader_acquirer, content, skipped)
+            finally:
+                await supervisor.stop()
+
+    async def _load_into(self, reader_dsn: str, content: Content, skipped: list[Problem]) -> Loaded:
+        problems = [*await dangling(reader_dsn, content), *await self._taken(content)]
+        bad = _judged(self.file, content, problems, self.skip_bad)
+        good = content.without(bad)
+        rows = {kind: [row for _, row in numbered] for kind, numbered in good.rows.items()}
+        with _bar(sum(map(len, rows.values()))) as bar:
+            await self._tell_all(rows, bar)
+        return Loaded({kind: len(those) for kind, those in rows.items() if those}, [*skipped, *bad])
+
+    async def _taken(self, content: Content) -> list[Problem]:
+        """Accounts whose card has an account already, which is another one."""
+        numbered = content.rows["account"]
+        problems = []
+        for at in range(0, len(numbered), ROWS_PER_COMMAND_MAX):
+            asked = numbered[at : at + ROWS_PER_COMMAND_MAX]
+            cards = [{name: row[name] for name in ("account_id", "pan")} for _, row in asked]
+            answer = await tell_issuer(self.folder, "taken-cards", {"accounts": cards}, "import")
+            taken = set(answer["taken"])
+            says = "this card has an account already, which is called otherwise"
+            problems += [content.problem(line, "pan", says) for line, row in asked if row["account_id"] in taken]
+        return problems
+
+    async def _tell_all(self, rows: Mapping[str, Sequence[Row]], bar: Progress) -> None:
+        """Every row, what others name before what names it. The issuer first: it alone may refuse."""
+        (task,) = bar.tasks
+        try:
+            for command in packed(for_issuer(rows)):
+                await tell_issuer(self.folder, "open-accounts", command, "import")
+                bar.advance(task.id, len(command.get("accounts", ())))
+            for command in packed(for_acquirer(rows)):
+                await tell_acquirer(self.folder, "import", command, "import")
+                bar.advance(task.id, sum(map(len, command.values())))
+        except Unreachable as error:
+            done = f"{task.completed:,.0f} of {task.total:,.0f} rows are loaded"
+            raise Unreachable(f"{error}; {done}: the same command again loads the rest") from error
 
 
-async def _load_into(folder: DataFolder, reader_dsn: str, file: Path, content: Content) -> dict[str, int]:
-    refuse(file, await _dangling(reader_dsn, content))
-    rows = {kind: [row for _, row in numbered] for kind, numbered in content.rows.items()}
-    # The issuer first: it alone may refuse, and then nothing has happened yet.
-    asked = for_issuer(rows)
-    if any(asked.values()):
-        await tell_issuer(folder, "open-accounts", asked, "import")
-    await tell_acquirer(folder, "import", for_acquirer(rows), "import")
-    return {kind: len(those) for kind, those in rows.items() if those}
+def _bar(rows: int) -> Progress:
+    """How many rows are loaded: shown only where somebody watches, and gone when it is done."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    bar.add_task("loading", total=rows)
+    return bar
 
 
-async def _dangling(reader_dsn: str, content: Content) -> list[Problem]:
+def packed(arguments: Mapping[str, Sequence[Row]]) -> Iterator[dict[str, list[Row]]]:
+    """The rows of one command as several, in the same order, none with more than ROWS_PER_COMMAND_MAX rows."""
+    command: dict[str, list[Row]] = {}
+    room = ROWS_PER_COMMAND_MAX
+    for name, rows in arguments.items():
+        at = 0
+        while at < len(rows):
+            command[name] = list(rows[at : at + room])
+            at += len(command[name])
+            room -= len(command[name])
+            if not room:
+                yield command
+                command, room = {}, ROWS_PER_COMMAND_MAX
+    if command:
+        yield command
+
+
+async def dangling(reader_dsn: str, content: Content) -> list[Problem]:
     """Rows that name a merchant or issuer which stands neither in the file nor in the register's tables."""
-    known = {
-        kind: {row[name] for _, row in content.rows[kind]}
-        for kind, name in (("merchant", "merchant_id"), ("issuer", "issuer_id"))
-    }
     reader = await PostgresReader.connect(reader_dsn, ACQUIRER)
     try:
-        known["merchant"] |= {row.merchant_id for row in await reader.select(MERCHANTS, {})}
-        known["issuer"] |= {row.issuer_id for row in await reader.select(ISSUERS, {})}
+        known = {
+            "merchant": {row.merchant_id: "" for row in await reader.select(MERCHANTS, {})},
+            "issuer": {row.issuer_id: row.address for row in await reader.select(ISSUERS, {})},
+        }
     finally:
         await reader.close()
-    return [
-        Problem(
-            line, content.columns[name], f"{kind} names {wanted} {row[name]}, which is neither here nor loaded before"
-        )
-        for (kind, name), wanted in REFERENCES.items()
-        for line, row in content.rows[kind]
-        if row[name] not in known[wanted]
-    ]
+    known["merchant"] |= {row["merchant_id"]: "" for _, row in content.rows["merchant"]}
+    known["issuer"] |= {row["issuer_id"]: row["address"] for _, row in content.rows["issuer"]}
+    problems = []
+    for (kind, name), wanted in REFERENCES.items():
+        for line, row in content.rows[kind]:
+            address = known[wanted].get(row[name])
+            if address is None:
+                says = f"there is no {wanted} {row[name]}: none in a good line of this file, and none was loaded before"
+                problems.append(content.problem(line, name, says))
+            elif kind == "account" and address != HERE:
+                says = f"issuer {row[name]} is at {address}: only one whose address is `{HERE}` has accounts"
+                problems.append(content.problem(line, name, says))
+    return problems
 
 
 def for_acquirer(rows: Mapping[str, Sequence[Row]]) -> dict[str, list[Row]]:
     """Arguments of the acquirer's `import`."""
-    merchants = [row | {"name_en": row["name_en"] or row["name"]} for row in rows["merchant"]]
+    merchants = [
+        {
+            **{name: row[name] for name in ("merchant_id", "name", "mcc", "pre_auth_right")},
+            "name_en": row["name_en"] or row["name"],
+            "rules": canonical(together("merchant", row)),
+        }
+        for row in rows["merchant"]
+    ]
     issuers = [
         {name: row[name] for name in ("issuer_id", "name", "address", "zone_mac", "zone_pin")} for row in rows["issuer"]
     ]
-    hot = [{"pan": row["pan"], "response_code": row["reason"]} for row in rows["hot-card"]]
     return {
+        "schemes": [row | {"rules": canonical(row["rules"])} for row in rows["scheme"]],
         "merchants": merchants,
-        "terminals": list(rows["terminal"]),
         "issuers": issuers,
         "bins": list(rows["bin"]),
-        "hot_cards": hot,
+        "terminals": list(rows["terminal"]),
+        "hot_cards": [{"pan": row["pan"], "response_code": row["reason"]} for row in rows["hot-card"]],
     }
 
 
 def for_issuer(rows: Mapping[str, Sequence[Row]]) -> dict[str, list[Row]]:
-    """Arguments of the issuer's `open-accounts`: the accounts, and a link to each issuer that we run."""
+    """Arguments of the issuer's `open-accounts`: a link to each issuer that we run, and the accounts."""
     links = [
-        {name: row[name] for name in ("issuer_id", "zone_mac", "zone_pin", "validity_days", "over_hold")}
+        {
+            **{name: row[name] for name in ("issuer_id", "zone_mac", "zone_pin")},
+            "imk_ac": row["imk_ac"] or None,
+            "habits": canonical(together("issuer", row)),
+        }
         for row in rows["issuer"]
         if row["address"] == HERE
     ]
@@ -173,4 +287,4 @@ def for_issuer(rows: Mapping[str, Sequence[Row]]) -> dict[str, list[Row]]:
         | {"available_minor": row["available"], "pin": row["pin"] or None}
         for row in rows["account"]
     ]
-    return {"accounts": accounts, "links": links}
+    return {"links": links, "accounts": accounts}

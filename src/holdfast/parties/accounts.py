@@ -31,6 +31,8 @@ def obey(event: Command) -> Decision:
     """One command."""
     if event.name == "open-accounts":
         return open_accounts(event)
+    if event.name == "taken-cards":
+        return taken_cards(event)
     return unknown(event)
 
 
@@ -45,7 +47,7 @@ def open_accounts(event: Command) -> Decision:
 
     An account: `account_id`, `issuer_id`, `pan`, `kind` (debit, credit), `expiry` (YYMM), `status` (normal, lost,
     stolen), `pin` (or None), `frozen_percent`, `available_minor`. A link: `issuer_id`, `zone_mac` and `zone_pin` (hex),
-    `validity_days`, `over_hold` (guaranteed, if_available).
+    `imk_ac` (hex, or None), `habits` (see `domain.rules`).
     """
     given, links = event.arguments.get("accounts", ()), event.arguments.get("links", ())
     keyed = yield from wrapped(links)
@@ -54,26 +56,51 @@ def open_accounts(event: Command) -> Decision:
     contra = [contra_facts(issuer_id, kind) for issuer_id in issuers for kind in (ledger.CLEARING, ledger.FUNDING)]
     openings = [*contra, *(account_facts(row) for row in given)]
     found = yield tuple(RowOf(ACCOUNTS, facts["account"]["id"]) for facts in openings)
-    holders = yield tuple(Find(ACCOUNTS, (("pan_hash", card),), 1) for card, _ in secrets.values())
+    holders = yield tuple(holder_of(card) for card, _ in secrets.values())
     (turn,) = yield (TURN,)
     taken = [row.card for rows, owner in zip(holders, secrets, strict=True) for row in rows if row.account_id != owner]
     if taken or len({card for card, _ in secrets.values()}) < len(given):
         reason = f"card {', '.join(taken)} has an account already" if taken else "a card or an account is given twice"
         return Step(send=(Outcome(event.caller, {"ok": False, "reason": reason}),))
     counts = {"accounts": len(given), "links": len(links)}
-    terms = [[row["issuer_id"], row["validity_days"], row["over_hold"]] for row in links]
-    audit = turn.record(AUDIT, {"phase": "imported", "actor": event.actor, "counts": counts, "links": terms})
+    habits = [[row["issuer_id"], row["habits"]] for row in links]
+    audit = turn.record(AUDIT, {"phase": "imported", "actor": event.actor, "counts": counts, "links": habits})
     entries, writes = booked(openings, ledger.rows_of(*found), secrets, event.actor, turn.after(audit))
     told = Outcome(event.caller, {"ok": True, "entry": turn.entry, **counts})
     return Step((audit, *entries), (*keyed, *writes), (told,))
 
 
+def taken_cards(event: Command) -> Decision:
+    """`{"accounts": [{"account_id": …, "pan": …}, …]}` -> those whose card another account has: `taken`, their ids.
+
+    Nothing is recorded: whoever reads a file asks before he loads the first line of it.
+    """
+    given = event.arguments.get("accounts", ())
+    cards = yield tuple(pan_hash(row["pan"]) for row in given)
+    holders = yield tuple(holder_of(card) for card in cards)
+    yield (TURN,)
+    taken = [
+        row["account_id"]
+        for row, found in zip(given, holders, strict=True)
+        if any(holder.account_id != row["account_id"] for holder in found)
+    ]
+    return Step(send=(Outcome(event.caller, {"ok": True, "taken": taken}),))
+
+
+def holder_of(card: bytes) -> Find:
+    """Whose that card is, by its keyed hash."""
+    return Find(ACCOUNTS, (("pan_hash", card),), 1)
+
+
 def wrapped(links: Sequence[Given]) -> Generator[tuple[Want, ...], Any, list[Write]]:
-    """The links, their zone keys wrapped."""
+    """The links, their keys wrapped."""
     macs = yield tuple(import_key("zone-mac", bytes.fromhex(row["zone_mac"])) for row in links)
     pins = yield tuple(import_key("zone-pin", bytes.fromhex(row["zone_pin"])) for row in links)
+    with_imk = [row for row in links if row.get("imk_ac")]
+    imks = yield tuple(import_key("imk-ac", bytes.fromhex(row["imk_ac"])) for row in with_imk)
+    imk_of = {row["issuer_id"]: imk for row, imk in zip(with_imk, imks, strict=True)}
     return [
-        put(ISSUER_LINKS, IssuerLink(row["issuer_id"], mac, pin, row["validity_days"], row["over_hold"]))
+        put(ISSUER_LINKS, IssuerLink(row["issuer_id"], mac, pin, imk_of.get(row["issuer_id"]), row["habits"]))
         for row, mac, pin in zip(links, macs, pins, strict=True)
     ]
 

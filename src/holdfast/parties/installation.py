@@ -1,4 +1,4 @@
-"""Commands at the acquirer's door: own merchants, terminals, BINs, issuers and hot list.
+"""Commands at the acquirer's door: own schemes, merchants, terminals, BINs, issuers and hot list.
 
 Keys come in clear over the local socket (0700), are wrapped at once, and stand in no entry.
 """
@@ -12,11 +12,13 @@ from holdfast.domain.records import (
     HOT_CARDS,
     ISSUERS,
     MERCHANTS,
+    SCHEMES,
     TERMINALS,
     Bin,
     HotCard,
     Issuer,
     Merchant,
+    Scheme,
     Terminal,
 )
 from holdfast.domain.tables import Write, put
@@ -47,9 +49,13 @@ def unknown(event: Command) -> Decision:
 
 
 def take_in(event: Command) -> Decision:
-    """Rows of reference tables, checked by whoever read the file: `{"merchants": [{…}], "terminals": […], …}`."""
+    """Rows of reference tables, checked by whoever read the file: `{"merchants": [{…}], "terminals": […], …}`.
+
+    A row has the fields of its record, keys in hex and a hot card its `pan`; what has a default may be missing.
+    """
     rows = event.arguments
-    writes = [put(MERCHANTS, Merchant(**row)) for row in rows.get("merchants", ())]
+    writes = [put(SCHEMES, Scheme(**row)) for row in rows.get("schemes", ())]
+    writes += [put(MERCHANTS, Merchant(**row)) for row in rows.get("merchants", ())]
     writes += [put(BINS, Bin(**row)) for row in rows.get("bins", ())]
     writes += yield from keyed_rows(rows)
     (turn,) = yield (TURN,)
@@ -60,16 +66,14 @@ def take_in(event: Command) -> Decision:
 
 def keyed_rows(rows: Any) -> Generator[tuple[Want, ...], Any, list[Write]]:
     """Terminals, issuers and hot cards: what carries a key or a card number is wrapped or hashed first."""
-    writes: list[Write] = []
     terminals, issuers, hot = rows.get("terminals", ()), rows.get("issuers", ()), rows.get("hot_cards", ())
-    wrapped = yield tuple(import_key("tmk", bytes.fromhex(row["tmk"])) for row in terminals)
-    for row, tmk in zip(terminals, wrapped, strict=True):
-        writes.append(put(TERMINALS, Terminal(row["terminal_id"], row["merchant_id"], tmk, row.get("enabled", True))))
+    tmks = yield tuple(import_key("tmk", bytes.fromhex(row["tmk"])) for row in terminals)
     macs = yield tuple(import_key("zone-mac", bytes.fromhex(row["zone_mac"])) for row in issuers)
     pins = yield tuple(import_key("zone-pin", bytes.fromhex(row["zone_pin"])) for row in issuers)
-    assert None not in (*wrapped, *macs, *pins), "a key of another size was let through by whoever read the file"
-    for row, mac, pin in zip(issuers, macs, pins, strict=True):
-        writes.append(put(ISSUERS, Issuer(row["issuer_id"], row["name"], row["address"], mac, pin)))
+    assert None not in (*tmks, *macs, *pins), "a key of another size was let through by whoever read the file"
     hashes = yield tuple(pan_hash(row["pan"]) for row in hot)
+    writes = [put(TERMINALS, Terminal(**row | {"tmk": tmk})) for row, tmk in zip(terminals, tmks, strict=True)]
+    for row, mac, pin in zip(issuers, macs, pins, strict=True):
+        writes.append(put(ISSUERS, Issuer(**row | {"zone_mac": mac, "zone_pin": pin})))
     writes += [put(HOT_CARDS, HotCard(hashed, row["response_code"])) for row, hashed in zip(hot, hashes, strict=True)]
     return writes
