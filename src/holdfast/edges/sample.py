@@ -9,15 +9,18 @@ from typing import Annotated, Any
 
 import typer
 
-from holdfast.domain.policy import CEILING_PERCENT, RELEASED_BY_ISSUER, VALIDITY_DAYS
+from holdfast.domain.rules import DOMESTIC
 from holdfast.edges.output import print_json, print_table
 from holdfast.ids import luhn_valid
 from holdfast.money import format_amount
 
 Row = dict[str, Any]
 
-DEBIT_BANK, CREDIT_BANK = "99010000", "99020000"
+DEBIT_BANK, CREDIT_BANK, VISA_BANK, MASTERCARD_BANK = "99010000", "99020000", "99030001", "99030002"
 EXPIRY = "3012"
+SEQUENCE = "001"
+SERVICE_CODE = "201"
+"""International, with a chip: a stripe that says so is taken only where the chip fails."""
 
 
 def test_key(name: str) -> str:
@@ -25,20 +28,26 @@ def test_key(name: str) -> str:
     return sha256(f"holdfast published test key of {name}".encode()).hexdigest()[:32].upper()
 
 
-def _merchant(merchant_id: str, name: str, name_en: str, mcc: str, pre_auth_right: bool = True) -> Row:
+def _merchant(merchant_id: str, name: str, name_en: str, mcc: str, pre_auth_right: bool = True, rules: str = "") -> Row:
     return {
         "merchant_id": merchant_id,
         "name": name,
         "name_en": name_en,
         "mcc": mcc,
         "pre_auth_right": pre_auth_right,
-        "ceiling_percent": CEILING_PERCENT,
-        "validity_days": VALIDITY_DAYS,
+        "rules": rules,
     }
 
 
-def _issuer(issuer_id: str, name: str, prefix: str, kind: str) -> Row:
-    return {"issuer_id": issuer_id, "name": name, "prefix": prefix, "kind": kind}
+def _issuer(issuer_id: str, name: str, prefix: str, kind: str, scheme: str = DOMESTIC, habits: str = "") -> Row:
+    return {
+        "issuer_id": issuer_id,
+        "name": name,
+        "prefix": prefix,
+        "kind": kind,
+        "scheme": scheme,
+        "habits": habits,
+    }
 
 
 MERCHANTS = (
@@ -46,6 +55,9 @@ MERCHANTS = (
     _merchant("104290075120002", "顺风租车", "Fair Wind Car Rental", "7512"),
     _merchant("104290080620003", "仁和医院", "Renhe Hospital", "8062"),
     _merchant("104290059420004", "晨光书店", "Morning Light Bookshop", "5942", pre_auth_right=False),
+    _merchant(
+        "104290070110005", "青山度假村", "Green Hill Resort", "7011", rules="ceiling_percent=100;completions=several"
+    ),
 )
 
 _MERCHANT_OF = {
@@ -54,6 +66,7 @@ _MERCHANT_OF = {
     "T0000003": MERCHANTS[1],
     "T0000004": MERCHANTS[2],
     "T0000005": MERCHANTS[3],
+    "T0000006": MERCHANTS[4],
 }
 
 TERMINALS = tuple(
@@ -70,6 +83,8 @@ OPERATORS = (
 ISSUERS = (
     _issuer(DEBIT_BANK, "江南银行", "622000", "debit"),
     _issuer(CREDIT_BANK, "北海银行", "625000", "credit"),
+    _issuer(VISA_BANK, "环球银行", "400000", "credit", "VIS", "increment=keeps;rest=kept"),
+    _issuer(MASTERCARD_BANK, "四海银行", "555555", "credit", "MCC", "rest=kept"),
 )
 _BANK = {issuer["issuer_id"]: issuer for issuer in ISSUERS}
 
@@ -80,6 +95,8 @@ def _card(name: str, issuer_id: str, number: int, available: int = 1_000_000, no
         "name": name,
         "pan": next(body + digit for digit in "0123456789" if luhn_valid(body + digit)),
         "expiry": EXPIRY,
+        "sequence": SEQUENCE,
+        "service_code": SERVICE_CODE,
         "issuer": issuer_id,
         "available": available,
         "note": note,
@@ -112,6 +129,8 @@ CARDS = (
     _card("frozen115", CREDIT_BANK, 8, 3_000_000, "its issuer freezes 115 % of a hold", frozen_percent=115),
     _card("expired", CREDIT_BANK, 9, 3_000_000, "expired: 54", expiry="2401"),
     _card("stolen", CREDIT_BANK, 10, 3_000_000, "on the acquirer's hot list: 43", status="stolen"),
+    _card("victor", VISA_BANK, 1, 3_000_000, "Visa, of a foreign bank"),
+    _card("wendy", MASTERCARD_BANK, 1, 3_000_000, "Mastercard, of a foreign bank"),
 )
 
 
@@ -123,9 +142,13 @@ def sample(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
     shown = published()
     print_table(
         "merchants",
-        ("merchant", "name", "name in English", "category", "may pre-authorise"),
+        ("merchant", "name", "name in English", "category", "pre-auth", "rules"),
         (
-            (row["merchant_id"], row["name"], row["name_en"], row["mcc"], "yes" if row["pre_auth_right"] else "no")
+            (
+                *(row[name] for name in ("merchant_id", "name", "name_en", "mcc")),
+                _yes_no(row),
+                row["rules"].replace(";", "\n"),
+            )
             for row in shown["merchants"]
         ),
     )
@@ -143,9 +166,13 @@ def sample(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
     )
 
 
+def _yes_no(merchant: Row) -> str:
+    return "yes" if merchant["pre_auth_right"] else "no"
+
+
 def published() -> dict[str, list[Row]]:
     """What `holdfast sample --json` prints."""
-    named = ("name", "pan", "expiry", "issuer", "available", "kind", "note", "pin")
+    named = ("name", "pan", "expiry", "issuer", "available", "kind", "note", "pin", "sequence", "service_code")
     return {
         "merchants": list(MERCHANTS),
         "terminals": [dict(row) for row in TERMINALS],
@@ -187,10 +214,7 @@ def for_acquirer(address: str) -> dict[str, list[Row]]:
         {"issuer_id": row["issuer_id"], "name": row["name"], "address": address, **_zone_keys(row["issuer_id"])}
         for row in ISSUERS
     ]
-    bins = [
-        {"prefix": row["prefix"], "issuer_id": row["issuer_id"], "scheme": "unionpay", "kind": row["kind"]}
-        for row in ISSUERS
-    ]
+    bins = [{name: row[name] for name in ("prefix", "issuer_id", "scheme", "kind")} for row in ISSUERS]
     hot = [{"pan": row["pan"], "response_code": "43"} for row in CARDS if row["status"] == "stolen"]
     terminals: list[Row] = [dict(row) for row in TERMINALS]
     return {"merchants": list(MERCHANTS), "terminals": terminals, "issuers": issuers, "bins": bins, "hot_cards": hot}
@@ -201,8 +225,8 @@ def for_issuer() -> dict[str, list[Row]]:
     links = [
         {
             "issuer_id": row["issuer_id"],
-            "validity_days": VALIDITY_DAYS,
-            "over_hold": RELEASED_BY_ISSUER,
+            "habits": row["habits"],
+            "imk_ac": test_key(f"IMK AC {row['issuer_id']}"),
             **_zone_keys(row["issuer_id"]),
         }
         for row in ISSUERS
