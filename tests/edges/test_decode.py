@@ -11,6 +11,7 @@ from holdfast.wire.dialect import ASCII_1987, UNIONPAY, Dialect
 from holdfast.wire.framing import frame
 from holdfast.wire.message import Message
 from holdfast.wire.security import MAC_PLACEHOLDER, mac_block, put_mac
+from holdfast.wire.settlement import CardClass, Detail, pack_details
 
 PAN = "6220000000000019"
 MAK = bytes.fromhex("0123456789ABCDEF")
@@ -46,6 +47,7 @@ def test_a_frame_of_a_terminal_in_json(
 ) -> None:
     assert run(monkeypatch, framed.hex(), "--json") == 0
     said = json.loads(capsys.readouterr().out)
+    parts = said.pop("parts")
     assert said == {
         "mti": "0100",
         "bitmap": "7020008020C09011",
@@ -65,6 +67,50 @@ def test_a_frame_of_a_terminal_in_json(
         },
         "mac": "unchecked",
     }
+    assert list(parts) == ["TPDU", "header", "message type", "3", "4", "25", "49", "60"]
+    assert parts["25"] == [{"name": "condition", "value": "06", "meaning": "pre-authorization"}]
+    assert parts["60"][1] == {"name": "60.2 batch", "value": "000001", "meaning": ""}
+
+
+@pytest.mark.parametrize(
+    ("mti", "code", "part"),
+    [
+        ("0110", "51", ("response", "51", "insufficient funds")),
+        ("0110", "ZZ", ("response", "ZZ", "response ZZ")),
+        ("0400", "98", ("reason", "98", "no answer came")),
+        ("0401", "A0", ("reason", "A0", "the answer's MAC was wrong")),
+        ("0410", "00", ("response", "00", "approved")),
+    ],
+)
+def test_a_code_is_told_in_words(
+    mti: str,
+    code: str,
+    part: tuple[str, str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(monkeypatch, encode(UNIONPAY, Message(mti, {11: "000123", 39: code})).hex(), "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["fields"]["39"] == code
+    assert said["parts"]["39"] == [dict(zip(("name", "value", "meaning"), part, strict=True))]
+
+
+def test_an_upload_is_explained_and_its_cards_are_masked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    details = pack_details([Detail(CardClass.DOMESTIC, f"{number:06d}", PAN, 46050) for number in range(1, 9)])
+    upload = Message("0320", {11: "000130", 48: details, 60: "00000001201"}, processing_request="3")
+    body = encode(UNIONPAY, upload).hex()
+    assert run(monkeypatch, body, "--json") == 0
+    as_json = capsys.readouterr().out
+    parts = json.loads(as_json)["parts"]
+    assert parts["header"][3] == {"name": "processing request", "value": "3", "meaning": "sign on again"}
+    assert parts["48"][30] == {"name": "8 card number", "value": "622000******0019", "meaning": ""}
+    assert run(monkeypatch, body) == 0
+    table = capsys.readouterr().out
+    for told in ("sign on again", "8 amount: 000000046050 (460.50)", "60.3 network management: 201 (upload of"):
+        assert told in table
+    assert PAN not in as_json + table
 
 
 def test_a_frame_between_hosts_is_known_by_its_bytes(
@@ -101,8 +147,9 @@ def test_a_person_sees_offsets_names_parts_and_no_secret(
     monkeypatch.setenv("COLUMNS", "120")
     assert run(monkeypatch, PRE_AUTH.hex(), "--mac-key", MAK.hex()) == 0
     out = capsys.readouterr().out
-    for told in ("TPDU", "processing code", "030000", "batch: 000001", "622000******0019", "MAC: valid"):
+    for told in ("TPDU", "processing code", "030000", "batch: 000001", "622000******0019", "06 (pre-authorization)"):
         assert told in out
+    assert "MAC: valid" in out
     assert PAN not in out
     assert bytes(range(8)).hex() not in out
     amount_at = PRE_AUTH.index(bytes.fromhex("000000050000"))

@@ -43,7 +43,7 @@ def test_asking_changes_one_digit(header: bytes, request: str) -> None:
     [
         (Header("6", "31", "0", "0", "000000"), "the application class is not 2 hex digits"),
         (Header("60", "31", "0", "", "000000"), "the processing request is not 1 hex digits"),
-        (Header("60", "31", "0", "0", "00000 "), "the sub version is not 6 hex digits"),
+        (Header("60", "31", "0", "0", "00000 "), "the sub-version is not 6 hex digits"),
     ],
 )
 def test_what_is_no_header(header: Header, says: str) -> None:

@@ -9,6 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from holdfast.domain import responses
 from holdfast.edges.output import person, print_json
 from holdfast.edges.places import JsonOption
 from holdfast.errors import BadInput, KeyRefused, WireError
@@ -16,6 +17,7 @@ from holdfast.keys.algorithms import MAC_CHARS, mac_ecb, mac_x919, same_mac
 from holdfast.wire.codec import decode as decode_body
 from holdfast.wire.describe import FieldView, describe, describe_head
 from holdfast.wire.dialect import ASCII_1987, UNIONPAY, Dialect
+from holdfast.wire.explain import Part
 from holdfast.wire.framing import FRAME_BYTES_MAX, PREFIX_BYTES
 from holdfast.wire.message import Message
 from holdfast.wire.security import MAC_BYTES, mac_block
@@ -103,7 +105,21 @@ def explain(body: bytes, dialect: Dialect, mac_key: bytes) -> Explained:
     bitmap = next(view.hex for view in head if view.name == "bitmap")
     if dialect.bitmap == "hex":
         bitmap = bytes.fromhex(bitmap).decode("ascii")
-    return Explained(message, head, describe(dialect, message), bitmap.upper(), mac_state(dialect, body, mac_key))
+    fields = [_in_words(view, message.mti) for view in describe(dialect, message)]
+    return Explained(message, head, fields, bitmap.upper(), mac_state(dialect, body, mac_key))
+
+
+REVERSAL_REASONS = {"98": "no answer came", "A0": "the answer's MAC was wrong", "06": "the answer could not be used"}
+"""DE39 of a terminal's reversal: why it reverses."""
+
+
+def _in_words(view: FieldView, mti: str) -> FieldView:
+    """The view with DE39 in words: what an answer means is the domain's, and not known to the wire."""
+    if view.number != 39:
+        return view
+    if mti[:3] in ("040", "042"):
+        return view._replace(parts=(Part("reason", view.value, REVERSAL_REASONS.get(view.value, "")),))
+    return view._replace(parts=(Part("response", view.value, responses.says(view.value)),))
 
 
 def mac_state(dialect: Dialect, body: bytes, key: bytes) -> str:
@@ -122,11 +138,16 @@ def mac_state(dialect: Dialect, body: bytes, key: bytes) -> str:
 
 
 def as_json(explained: Explained) -> dict[str, Any]:
-    """What other tools read."""
+    """What other tools read. `parts` has a list for each field that has sub-fields, and for what stands before them."""
     return {
         "mti": explained.message.mti,
         "bitmap": explained.bitmap,
         "fields": {str(view.number): view.value for view in explained.fields},
+        "parts": {
+            str(view.number or view.name): [part._asdict() for part in view.parts]
+            for view in (*explained.head, *explained.fields)
+            if view.parts
+        },
         "mac": explained.mac,
     }
 
@@ -149,8 +170,22 @@ def print_explained(explained: Explained) -> None:
 
 
 def _value(view: FieldView) -> str:
-    parts = [f"{name}: {value}" for name, value in view.parts if value]
-    return "\n  ".join([view.value, *parts])
+    match view.parts:
+        case [only] if only.value == view.value:
+            return _with_meaning(only.value, only.meaning)
+        case parts:
+            told = (f"{part.name}: {_with_meaning(part.value, part.meaning)}" for part in parts if part.value)
+            return "\n  ".join([_beginning(view.value) if parts else view.value, *told])
+
+
+def _beginning(value: str) -> str:
+    """Of a long value, what fits a line: its parts tell the rest."""
+    shown = 2 * BYTES_SHOWN_MAX
+    return value if len(value) <= shown else f"{value[:shown]}…"
+
+
+def _with_meaning(value: str, meaning: str) -> str:
+    return f"{value} ({meaning})" if meaning else value
 
 
 def _shortened(digits: str) -> str:

@@ -23,13 +23,19 @@ Pad = Literal["none", "left", "right"]
 Fixed text filled on the right is read without its trailing spaces; all other text is exact.
 """
 
+Layout = tuple[tuple[str, int], ...]
+"""Names of sub-fields and how many characters each has, from the left."""
+
+Form = Literal["layout", "card number", "amounts", "batch", "exchange", "chain", "operator", "keys", "chip"]
+"""How a value is explained (see explain.py): cut by its layout, or by a form of its own. The codec does not care."""
+
 
 class Field(NamedTuple):
     """One data element.
 
     `length` counts digits (bcd, digits, tracks), else bytes: exactly that many for a fixed field, at most that many
-    behind a length prefix of `prefix` (2 or 3) digits. `secret` values are never shown, save in the messages of
-    `open_in`. `layout` names sub-fields and their characters, from the left.
+    behind a length prefix of `prefix` (2 or 3) digits. `secret` values are never shown, save what their `form` knows
+    to be harmless.
     """
 
     number: int
@@ -39,8 +45,8 @@ class Field(NamedTuple):
     prefix: Literal[0, 2, 3] = 0
     pad: Pad = "none"
     secret: bool = False
-    open_in: tuple[str, ...] = ()
-    layout: tuple[tuple[str, int], ...] = ()
+    layout: Layout = ()
+    form: Form = "layout"
 
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True)
@@ -86,25 +92,28 @@ class Dialect:
         return f"Dialect({self.name})"
 
 
+AMOUNT = (("amount", 12),)
+CONDITION = (("condition", 2),)
+CURRENCY = (("currency", 3),)
 PROCESSING_CODE = (("transaction", 2), ("from account", 2), ("to account", 2))
 ENTRY_MODE = (("card entry", 2), ("PIN entry", 1))
-ADDITIONAL_AMOUNT = (("account", 2), ("type", 2), ("currency", 3), ("sign", 1), ("amount", 12))
+ADDITIONAL_AMOUNT = (("account type", 2), ("amount type", 2), ("currency", 3), ("sign", 1), ("amount", 12))
 SECURITY_CONTROL = (("PIN format", 1), ("algorithm", 1), ("track encrypted", 1), ("reserved", 13))
 CONTROL = (
-    ("message type", 2),
-    ("batch", 6),
-    ("network management", 3),
-    ("read capability", 1),
-    ("chip condition", 1),
-    ("partial approval", 1),
-    ("account type", 3),
+    ("60.1 message type", 2),
+    ("60.2 batch", 6),
+    ("60.3 network management", 3),
+    ("60.4 read capability", 1),
+    ("60.5 chip condition", 1),
+    ("60.6 partial approval", 1),
+    ("60.7 account type", 3),
 )
 ORIGINAL = (
-    ("original batch", 6),
-    ("original trace", 6),
-    ("original date", 4),
-    ("authorization mode", 2),
-    ("authorizing institution", 11),
+    ("61.1 original batch", 6),
+    ("61.2 original trace", 6),
+    ("61.3 original date", 4),
+    ("61.4 authorization mode", 2),
+    ("61.5 authorizing institution", 11),
 )
 ORIGINAL_DATA = (
     ("original message type", 4),
@@ -112,6 +121,12 @@ ORIGINAL_DATA = (
     ("original transmission time", 10),
     ("original acquirer", 11),
     ("original forwarder", 11),
+)
+REPLACEMENT_AMOUNTS = (
+    ("actual amount", 12),
+    ("actual settlement amount", 12),
+    ("actual fee", 9),
+    ("actual settlement fee", 9),
 )
 INSTITUTIONS = (("issuer", 11), ("acquirer", 11))
 TOTALS = (
@@ -128,9 +143,9 @@ TOTALS = (
 )
 
 _UNIONPAY_ROWS = (
-    Field(2, "card number", "bcd", 19, prefix=2, pad="right", secret=True),
+    Field(2, "card number", "bcd", 19, prefix=2, pad="right", secret=True, form="card number"),
     Field(3, "processing code", "bcd", 6, layout=PROCESSING_CODE),
-    Field(4, "amount", "bcd", 12),
+    Field(4, "amount", "bcd", 12, layout=AMOUNT),
     Field(11, "trace number", "bcd", 6),
     Field(12, "local time", "bcd", 6),
     Field(13, "local date", "bcd", 4),
@@ -139,7 +154,7 @@ _UNIONPAY_ROWS = (
     # The two fixed odd lengths differ: the entry mode stands left with a 0 nibble behind, all others stand right.
     Field(22, "entry mode", "bcd", 3, pad="right", layout=ENTRY_MODE),
     Field(23, "card sequence number", "bcd", 3, pad="left"),
-    Field(25, "condition code", "bcd", 2),
+    Field(25, "condition code", "bcd", 2, layout=CONDITION),
     Field(26, "PIN capture code", "bcd", 2),
     Field(32, "acquirer id", "bcd", 11, prefix=2, pad="right"),
     Field(35, "track 2", "track", 37, prefix=2, pad="right", secret=True),
@@ -150,30 +165,29 @@ _UNIONPAY_ROWS = (
     Field(41, "terminal id", "ascii", 8, pad="right"),
     Field(42, "merchant id", "ascii", 15, pad="right"),
     Field(44, "additional response", "ascii", 25, prefix=2, layout=INSTITUTIONS),
-    # Totals in a settlement, but card numbers in a batch upload.
-    Field(48, "private data", "bcd", 322, prefix=3, pad="right", secret=True, open_in=("0500", "0510"), layout=TOTALS),
-    Field(49, "currency", "ascii", 3),
+    Field(48, "private data", "bcd", 322, prefix=3, pad="right", secret=True, layout=TOTALS, form="batch"),
+    Field(49, "currency", "ascii", 3, layout=CURRENCY),
     Field(52, "PIN block", "binary", 8, secret=True),
     Field(53, "security control", "bcd", 16, layout=SECURITY_CONTROL),
-    Field(54, "additional amount", "ascii", 20, prefix=3, layout=ADDITIONAL_AMOUNT),
-    Field(55, "chip data", "binary", 255, prefix=3, secret=True),
+    Field(54, "additional amount", "ascii", 20, prefix=3, layout=ADDITIONAL_AMOUNT, form="amounts"),
+    Field(55, "chip data", "binary", 255, prefix=3, secret=True, form="chip"),
     # Ours, and configurable: the terminal journal's chain.
-    Field(CHAIN_FIELD, "private journal chain", "ascii", 100, prefix=3),
+    Field(CHAIN_FIELD, "private journal chain", "ascii", 100, prefix=3, form="chain"),
     Field(58, "electronic purse data", "binary", 100, prefix=3, secret=True),
     # Sources give 13 to 17 digits "and more": a longer control field is no reason to refuse a message.
     Field(60, "control", "bcd", 30, prefix=3, pad="right", layout=CONTROL),
     Field(61, "original transaction", "bcd", 29, prefix=3, pad="right", layout=ORIGINAL),
     # A device serial in the sign-on, working keys in its answer, an encrypted PIN under SM4.
-    Field(62, "keys", "binary", 512, prefix=3, secret=True, open_in=("0800",)),
-    Field(63, "operator or scheme", "gbk", 163, prefix=3),
+    Field(62, "keys", "binary", 512, prefix=3, secret=True, form="keys"),
+    Field(63, "operator or scheme", "gbk", 163, prefix=3, form="operator"),
     # Eight characters of hex, not eight binary bytes.
     Field(64, "MAC", "ascii", 8),
 )
 
 _ASCII_1987_ROWS = (
-    Field(2, "card number", "digits", 19, prefix=2, secret=True),
+    Field(2, "card number", "digits", 19, prefix=2, secret=True, form="card number"),
     Field(3, "processing code", "digits", 6, layout=PROCESSING_CODE),
-    Field(4, "amount", "digits", 12),
+    Field(4, "amount", "digits", 12, layout=AMOUNT),
     Field(7, "transmission time", "digits", 10),
     Field(11, "trace number", "digits", 6),
     Field(12, "local time", "digits", 6),
@@ -183,7 +197,7 @@ _ASCII_1987_ROWS = (
     Field(18, "merchant category code", "digits", 4),
     Field(22, "entry mode", "digits", 3, layout=ENTRY_MODE),
     Field(23, "card sequence number", "digits", 3),
-    Field(25, "condition code", "digits", 2),
+    Field(25, "condition code", "digits", 2, layout=CONDITION),
     Field(26, "PIN capture code", "digits", 2),
     Field(32, "acquirer id", "digits", 11, prefix=2),
     Field(33, "forwarder id", "digits", 11, prefix=2),
@@ -195,17 +209,19 @@ _ASCII_1987_ROWS = (
     Field(42, "merchant id", "ascii", 15, pad="right"),
     Field(43, "merchant name and place", "gbk", 40, pad="right"),
     # Ours: the acquirer's exchange id, the key of a request between acquirer and issuer.
-    Field(48, "private exchange id", "ascii", 100, prefix=3),
-    Field(49, "currency", "ascii", 3),
+    Field(48, "private exchange id", "ascii", 100, prefix=3, form="exchange"),
+    Field(49, "currency", "ascii", 3, layout=CURRENCY),
     Field(52, "PIN block", "binary", 8, secret=True),
     Field(53, "security control", "digits", 16, layout=SECURITY_CONTROL),
-    Field(54, "additional amount", "ascii", 120, prefix=3, layout=ADDITIONAL_AMOUNT),
-    Field(55, "chip data", "binary", 255, prefix=3, secret=True),
+    Field(54, "additional amount", "ascii", 120, prefix=3, layout=ADDITIONAL_AMOUNT, form="amounts"),
+    Field(55, "chip data", "binary", 255, prefix=3, secret=True, form="chip"),
     Field(60, "control", "ascii", 100, prefix=3, layout=CONTROL),
     Field(61, "original transaction", "ascii", 100, prefix=3, layout=ORIGINAL),
-    Field(63, "operator or scheme", "gbk", 163, prefix=3),
+    Field(63, "operator or scheme", "gbk", 163, prefix=3, form="operator"),
     Field(70, "network management", "digits", 3),
     Field(90, "original data elements", "digits", 42, layout=ORIGINAL_DATA),
+    # What is left of an amount after a reversal of its rest.
+    Field(95, "replacement amounts", "ascii", 42, layout=REPLACEMENT_AMOUNTS),
     # As in field 64: what computes and verifies MACs speaks hex, whichever link it is for.
     Field(128, "MAC", "ascii", 8),
 )

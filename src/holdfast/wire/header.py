@@ -46,7 +46,14 @@ class Header(NamedTuple):
     sub_version: str
 
 
-_WIDTHS = (2, 2, 1, 1, 6)
+HEADER_LAYOUT = (
+    ("application class", 2),
+    ("version", 2),
+    ("terminal status", 1),
+    ("processing request", 1),
+    ("sub-version", 6),
+)
+"""The same parts in words, and how many digits each has."""
 
 
 def parse_header(header: bytes) -> Header:
@@ -58,9 +65,9 @@ def parse_header(header: bytes) -> Header:
 
 def pack_header(header: Header) -> bytes:
     """The six bytes; WireError naming the part that has another number of digits, or others than hex digits."""
-    for name, digits, width in zip(Header._fields, header, _WIDTHS, strict=True):
+    for (name, width), digits in zip(HEADER_LAYOUT, header, strict=True):
         if len(digits) != width or not set(string.hexdigits).issuperset(digits):
-            raise WireError("header", 0, f"the {name.replace('_', ' ')} is not {width} hex digits")
+            raise WireError("header", 0, f"the {name} is not {width} hex digits")
     return bytes.fromhex("".join(header))
 
 
