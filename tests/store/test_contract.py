@@ -311,6 +311,8 @@ async def test_a_log_is_gapless_and_read_back(harness: Harness) -> None:
     assert await reader.entries("B", 1, 9) == []
     leaves = [entry("A", number).leaf for number in range(1, 304)]
     assert await reader.leaves("A", 1, 1000) == leaves
+    assert await reader.leaves_of("A", [303, 2, 304]) == {2: leaves[1], 303: leaves[302]}
+    assert await reader.leaves_of("B", [1]) == {}
     nodes = append(EMPTY, leaves)[1]
     assert await reader.nodes("A", 8, 0, 9) == [node.hash for node in nodes if node.level == 8]
     assert await reader.nodes("A", 8, 1, 9) == []
@@ -433,6 +435,8 @@ async def test_select(harness: Harness) -> None:
     assert await reader.select(REQUESTS, {"trace_key": "k3"}) == [rows[2]]
     assert await reader.row(REQUESTS, "k2") == rows[1]
     assert await reader.row(REQUESTS, "k9") is None
+    assert await reader.rows(REQUESTS, ["k3", "k9", "k1", "k3"]) == {"k1": rows[0], "k3": rows[2]}
+    assert await reader.rows(REQUESTS, []) == {}
 
 
 async def test_scan_gives_every_row_by_key(harness: Harness) -> None:

@@ -121,6 +121,9 @@ class Reader(Protocol):
     async def leaves(self, log: str, first: int, last: int) -> list[bytes]:
         """The stored leaf hashes of these numbers."""
 
+    async def leaves_of(self, log: str, numbers: Sequence[int]) -> dict[int, bytes]:
+        """The stored leaf hashes of just these numbers, by number; one question for all of them."""
+
     async def nodes(self, log: str, level: int, first: int, last: int) -> list[bytes]:
         """Stored tree nodes of one level with these indexes (from 0), both included, in order."""
 
@@ -132,6 +135,9 @@ class Reader(Protocol):
 
     async def row(self, table: Table, key: Key) -> Row | None:
         """One row by its key."""
+
+    async def rows(self, table: Table, keys: Sequence[Key]) -> dict[Key, Row]:
+        """The rows of these keys that exist; one question for all of them."""
 
     async def select(
         self,

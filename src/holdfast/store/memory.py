@@ -317,6 +317,10 @@ class MemoryReader:
         """See `Reader.leaves`."""
         return [entry.leaf for entry in await self.entries(log, first, last)]
 
+    async def leaves_of(self, log: str, numbers: Sequence[int]) -> dict[int, bytes]:
+        """See `Reader.leaves_of`."""
+        return {number: leaf for number in numbers for leaf in await self.leaves(log, number, number)}
+
     async def nodes(self, log: str, level: int, first: int, last: int) -> list[bytes]:
         """See `Reader.nodes`."""
         held = self._shared.logs.get(log)
@@ -337,6 +341,11 @@ class MemoryReader:
     async def row(self, table: Table, key: Key) -> Row | None:
         """See `Reader.row`."""
         return self._shared.table(table).rows.get(key)
+
+    async def rows(self, table: Table, keys: Sequence[Key]) -> dict[Key, Row]:
+        """See `Reader.rows`."""
+        known = self._shared.table(table).rows
+        return {key: known[key] for key in keys if key in known}
 
     async def select(
         self,

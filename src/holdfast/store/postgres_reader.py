@@ -3,7 +3,7 @@
 The role itself may only read; that the session is read-only as well makes a slip an error even for an owner's login.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,7 +15,7 @@ from holdfast.store.columns import shape_of
 from holdfast.store.interface import Checkpoint, LogState
 from holdfast.store.postgres import state_of
 from holdfast.store.postgres_link import CONNECT_TIMEOUT_S, LOST, one_line, refusal, where
-from holdfast.store.postgres_sql import HEAD
+from holdfast.store.postgres_sql import HEAD, rows_statement
 from holdfast.store.questions import question
 
 CONNECTIONS_MAX = 4
@@ -29,6 +29,7 @@ _ENTRIES = (
     "SELECT number, at_us, kind, body, leaf FROM entries WHERE log = $1 AND number BETWEEN $2 AND $3 ORDER BY number"
 )
 _LEAVES = "SELECT leaf FROM entries WHERE log = $1 AND number BETWEEN $2 AND $3 ORDER BY number"
+_LEAVES_OF = "SELECT number, leaf FROM entries WHERE log = $1 AND number = ANY($2)"
 _NODES = 'SELECT hash FROM nodes WHERE log = $1 AND level = $2 AND "index" BETWEEN $3 AND $4 ORDER BY "index"'
 _CHECKPOINT = "SELECT log, size, signed FROM checkpoints WHERE log = $1 AND size >= $2 ORDER BY size DESC LIMIT 1"
 _CHECKPOINT_OF = "SELECT log, size, signed FROM checkpoints WHERE log = $1 AND size = $2"
@@ -66,6 +67,10 @@ class PostgresReader:
         """See `Reader.leaves`."""
         return [row[0] for row in await self._ask(_LEAVES, log, first, last)]
 
+    async def leaves_of(self, log: str, numbers: Sequence[int]) -> dict[int, bytes]:
+        """See `Reader.leaves_of`."""
+        return {row[0]: row[1] for row in await self._ask(_LEAVES_OF, log, list(numbers))}
+
     async def nodes(self, log: str, level: int, first: int, last: int) -> list[bytes]:
         """See `Reader.nodes`."""
         return [row[0] for row in await self._ask(_NODES, log, level, first, last)]
@@ -82,6 +87,11 @@ class PostgresReader:
         """See `Reader.row`."""
         rows = await self.select(table, {shape_of(table).key[0]: key})
         return rows[0] if rows else None
+
+    async def rows(self, table: Table, keys: Sequence[Key]) -> dict[Key, Row]:
+        """See `Reader.rows`."""
+        make = table.row._make  # type: ignore[attr-defined]
+        return {row[0]: make(row) for row in await self._ask(rows_statement(table), list(keys))}
 
     async def select(
         self,

@@ -65,12 +65,17 @@ class Touched(NamedTuple):
 
 
 @lru_cache(maxsize=STATEMENTS_MAX)
-def fetch_statement(table: Table) -> str:
-    """Rows by key, one argument: the keys. Locked in key order unless nothing is decided on them."""
+def rows_statement(table: Table) -> str:
+    """Rows by key, one argument: the keys."""
     shape = shape_of(table)
     key = shape.key[0]
-    lock = " FOR UPDATE" if table.locks else ""
-    return f'SELECT {quoted(shape.names)} FROM "{table.name}" WHERE "{key}" = ANY($1) ORDER BY "{key}"{lock}'
+    return f'SELECT {quoted(shape.names)} FROM "{table.name}" WHERE "{key}" = ANY($1) ORDER BY "{key}"'
+
+
+@lru_cache(maxsize=STATEMENTS_MAX)
+def fetch_statement(table: Table) -> str:
+    """The same, locked in key order unless nothing is decided on them."""
+    return rows_statement(table) + (" FOR UPDATE" if table.locks else "")
 
 
 @lru_cache(maxsize=STATEMENTS_MAX)

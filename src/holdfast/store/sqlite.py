@@ -234,6 +234,11 @@ class SqliteReader:
         asked = "SELECT leaf FROM entries WHERE log = ? AND number BETWEEN ? AND ? ORDER BY number"
         return [row[0] for row in self._ask(asked, (log, first, last))]
 
+    async def leaves_of(self, log: str, numbers: Sequence[int]) -> dict[int, bytes]:
+        """See `Reader.leaves_of`."""
+        asked = "SELECT number, leaf FROM entries WHERE log = ? AND number = ?"
+        return {row[0]: row[1] for number in numbers for row in self._ask(asked, (log, number))}
+
     async def nodes(self, log: str, level: int, first: int, last: int) -> list[bytes]:
         """See `Reader.nodes`."""
         asked = 'SELECT hash FROM nodes WHERE log = ? AND level = ? AND "index" BETWEEN ? AND ? ORDER BY "index"'
@@ -253,6 +258,10 @@ class SqliteReader:
         """See `Reader.row`."""
         rows = await self.select(table, {shape_of(table).key[0]: key})
         return rows[0] if rows else None
+
+    async def rows(self, table: Table, keys: Sequence[Key]) -> dict[Key, Row]:
+        """See `Reader.rows`."""
+        return {key: row for key in keys if (row := await self.row(table, key)) is not None}
 
     async def select(
         self,
