@@ -12,7 +12,7 @@ from holdfast.domain.response_rows import CLASSES, ROWS, Response
 from holdfast.domain.responses import OUTCOME_UNKNOWN, RESPONSES
 from holdfast.edges.output import print_json, print_table
 from holdfast.edges.places import JsonOption
-from holdfast.edges.slip import Language
+from holdfast.edges.slip_words import Language
 from holdfast.errors import BadInput
 
 _HEADS = {

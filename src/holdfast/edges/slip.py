@@ -1,174 +1,137 @@
 """The slip (签购单): what the cardholder signs and keeps, from the terminal's own rows and nothing else.
 
 It says "approved" only of a request that is, and then names the register entry under which anybody can look it up.
+What is stored says that it is not yet registered. 32 columns for the printer, at most 24 lines for the screen as long
+as names and remarks are of usual length.
+
+A request is a `Sale`, or a mapping with the names of its fields. Four more names may be there: `supervisor`, the two
+digits of whoever agreed; `original_rrn`, by which a void or refund names its original; `signature`, whether the
+cardholder is asked to sign, where that is not as usual for the kind; `balance_minor`, what a balance inquiry was told.
+The terminal is its `Device`, or a mapping likewise.
 """
 
-from typing import Literal, NamedTuple
-from unicodedata import east_asian_width
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
-from holdfast.domain.commands import BY_NAME
+from holdfast.domain.commands import BALANCE, BY_NAME, COMPLETION_ADVICE, MOTO, Kind
 from holdfast.domain.records import Device, Sale
-from holdfast.domain.responses import RESPONSES, says
+from holdfast.domain.responses import APPROVED, RESPONSES, says
+from holdfast.edges.paper import RULE, WIDTH, centred, columns, indented, labelled
+from holdfast.edges.slip_words import KINDS_EN, REPRINT, WORDS, Words
+from holdfast.edges.slip_words import Language as Language
 from holdfast.errors import BadInput
-from holdfast.ids import parse_trace_key
-from holdfast.money import format_amount
+from holdfast.ids import mask_pan, parse_trace_key
+from holdfast.money import CURRENCY_CNY, format_amount
 
-Language = Literal["zh", "en"]
+Asked: TypeAlias = Sale | Mapping[str, Any]
+Where: TypeAlias = Device | Mapping[str, Any]
+Facts: TypeAlias = Mapping[str, Any]
 
-WIDTH = 40
-"""Columns of a 58 mm printer; a Chinese character takes two."""
+_ENTRY_MODES = {"01": "M", "02": "S", "90": "S", "05": "I", "95": "I", "07": "C", "91": "C", "98": "C"}
+"""The letter behind the card number: keyed (manual), swiped, chip inserted, contactless (DE22)."""
 
-LABEL_WIDTH = 14
-
-_ENTRY_MODES = {"01": "M", "02": "S", "05": "I", "07": "C"}
-"""The letter behind the card number: keyed (manual), stripe, chip (inserted), contactless."""
-
-
-class _Words(NamedTuple):
-    title: str
-    reprint: str
-    merchant: str
-    merchant_id: str
-    terminal: str
-    operator: str
-    card: str
-    kind: str
-    batch: str
-    trace: str
-    authorization: str
-    reference: str
-    at: str
-    amount: str
-    entry: str
-    original: str
-    remark: str
-    signature: str
-    consent: str
-    outcomes: dict[str, str]
+_UNSIGNED = frozenset({MOTO.name, COMPLETION_ADVICE.name, BALANCE.name})
+"""Kinds at which no cardholder stands, or nothing is to be agreed to."""
 
 
-_WORDS: dict[str, _Words] = {
-    "zh": _Words(
-        "签购单",
-        "*** 重印凭证 ***",
-        "商户名称",
-        "商户编号",
-        "终端编号",
-        "操作员号",
-        "卡号",
-        "交易类型",
-        "批次号",
-        "凭证号",
-        "授权码",
-        "参考号",
-        "日期时间",
-        "金额",
-        "登记条目",
-        "原预授权",
-        "备注",
-        "持卡人签名",
-        "本人确认以上交易，同意将其记入本卡账户",
-        {
-            "approved": "交易成功",
-            "declined": "交易失败",
-            "unknown": "结果未明，正在冲正：交易未成功",
-            "reversed": "已冲正：交易未成功",
-            "asked": "等待应答：结果未明",
-        },
-    ),
-    "en": _Words(
-        "SALES SLIP",
-        "*** DUPLICATE ***",
-        "MERCHANT",
-        "MERCHANT NO",
-        "TERMINAL NO",
-        "OPERATOR",
-        "CARD NO",
-        "TRANSACTION",
-        "BATCH NO",
-        "TRACE NO",
-        "AUTH NO",
-        "REFERENCE NO",
-        "DATE/TIME",
-        "AMOUNT",
-        "REGISTER",
-        "ORIGINAL",
-        "REMARK",
-        "SIGNATURE",
-        "I AGREE TO THIS TRANSACTION",
-        {
-            "approved": "APPROVED",
-            "declined": "DECLINED",
-            "unknown": "OUTCOME UNKNOWN, BEING REVERSED",
-            "reversed": "REVERSED",
-            "asked": "WAITING FOR THE ANSWER",
-        },
-    ),
-}
-
-
-def slip(sale: Sale, device: Device, language: Language = "zh", reprint: bool = False) -> str:
-    """The text of the slip, lines of at most WIDTH columns unless a name is longer; BadInput for what gets no slip."""
-    if sale.kind not in BY_NAME:
-        raise BadInput(f"{sale.trace_key} is a {sale.kind}: only business requests get a slip")
-    words = _WORDS[language]
-    lines = [_centred(words.title)]
-    if reprint:
-        lines.append(_centred(words.reprint))
-    lines += ["-" * WIDTH, *_who(sale, device, words, language), "-" * WIDTH, *_what(sale, words, language)]
-    lines += ["-" * WIDTH, _centred(_result(sale, words, language))]
-    if sale.outcome == "approved":
-        lines += ["", f"{words.signature}: {'_' * (WIDTH - 2 - _columns(words.signature))}", _centred(words.consent)]
+def slip(asked: Asked, where: Where, language: Language = "zh", reprint: bool = False) -> str:
+    """The text of the slip of one request; BadInput for what gets none (sign-on, reversal)."""
+    facts = facts_of(asked)
+    kind = BY_NAME.get(facts["kind"])
+    if kind is None:
+        raise BadInput(f"{facts['trace_key']} is a {facts['kind']}: only business requests get a slip")
+    words = WORDS[language]
+    title = words.balance_title if kind is BALANCE else words.title
+    lines = [*heading(title, facts, where, language, reprint), *_what(facts, kind, language), RULE]
+    lines += _result(facts, kind, language)
+    if facts["outcome"] == "approved" and kind is not BALANCE:
+        lines += _signature(facts, words)
     return "\n".join(lines) + "\n"
 
 
-def _who(sale: Sale, device: Device, words: _Words, language: Language) -> list[str]:
-    name = device.merchant_name if language == "zh" else device.merchant_name_en
-    return [
-        _line(words.merchant, name),
-        _line(words.merchant_id, device.merchant_id),
-        _line(words.terminal, device.terminal_id),
-        _line(words.operator, sale.operator),
-    ]
+def facts_of(row: Asked | Where) -> Facts:
+    """A row by the names of its fields."""
+    return row if isinstance(row, Mapping) else row._asdict()
 
 
-def _what(sale: Sale, words: _Words, language: Language) -> list[str]:
-    key, kind = parse_trace_key(sale.trace_key), BY_NAME[sale.kind]
-    mode = _ENTRY_MODES.get(sale.entry_mode[:2], "")
-    original = f"{sale.original_code} {sale.original_date or ''}".strip() if sale.original_code else None
+def heading(title: str, facts: Facts, where: Where, language: Language, reprint: bool) -> list[str]:
+    """The head of every slip: what it is, whose terminal, who stood at it."""
+    words, device = WORDS[language], facts_of(where)
+    operator, supervisor = str(facts["operator"]), facts.get("supervisor")
+    lines = [*centred(title), *(centred(REPRINT) if reprint else []), RULE]
+    lines += labelled(words.merchant, merchant_of(device, language))
+    lines += labelled(words.merchant_id, device["merchant_id"])
+    lines += labelled(words.terminal, device["terminal_id"])
+    return lines + labelled(words.operator, f"{operator}  {words.supervisor} {supervisor}" if supervisor else operator)
+
+
+def merchant_of(device: Facts, language: Language) -> str:
+    """The merchant's name in the language of the slip; its Chinese one where it has no other."""
+    name = device["merchant_name_en"] if language == "en" else ""
+    return str(name or device["merchant_name"])
+
+
+def kind_name(kind: Kind, language: Language) -> str:
+    """A kind as slips name it."""
+    return kind.zh if language == "zh" else KINDS_EN.get(kind.name, kind.name.upper())
+
+
+def card_of(facts: Facts) -> str:
+    """The masked card with the letter of how it was read; masked here too, should somebody hand in a whole number."""
+    card = facts["card"] or ""
+    masked = mask_pan(card) if card.isdecimal() else card
+    return f"{masked} {_ENTRY_MODES.get((facts['entry_mode'] or '')[:2], '')}".strip()
+
+
+def money_of(amount_minor: int, currency: str = CURRENCY_CNY) -> str:
+    """`RMB 500.00`; of another currency its number."""
+    return f"{'RMB' if currency == CURRENCY_CNY else currency} {format_amount(amount_minor)}"
+
+
+def original_of(facts: Facts) -> str:
+    """How the request names its original: by code, RRN, or batch and trace, then its date; '' where it has none."""
+    trace = facts.get("original_trace") or ""
+    by_trace = f"{trace[:6]}/{trace[6:]}" if trace.strip("0") else ""
+    named = facts.get("original_code") or facts.get("original_rrn") or by_trace
+    return f"{named} {facts.get('original_date') or ''}".strip()
+
+
+def _what(facts: Facts, kind: Kind, language: Language) -> list[str]:
+    words, key = WORDS[language], parse_trace_key(facts["trace_key"])
+    balance_minor = facts.get("balance_minor")
     pairs = [
-        (words.card, f"{sale.card} {mode}".strip()),
-        (words.kind, kind.zh if language == "zh" else kind.name.upper()),
-        (words.batch, key.batch),
-        (words.trace, key.stan),
-        (words.authorization, sale.authorization_code),
-        (words.reference, sale.rrn),
-        (words.at, f"{sale.local_date} {sale.local_time}"),
-        (words.original, original),
-        (words.amount, f"RMB {format_amount(sale.amount_minor)}"),
-        (words.entry, sale.register_entry),
-        (words.remark, sale.reason if sale.outcome == "approved" else None),
+        (words.card, card_of(facts)),
+        (words.kind, kind_name(kind, language)),
+        (words.batch_and_trace, f"{key.batch}/{key.stan}"),
+        (words.authorization, facts["authorization_code"]),
+        (words.reference, facts["rrn"]),
+        (words.at, f"{facts['local_date']} {facts['local_time']}"),
+        (words.original, original_of(facts)),
+        (words.amount, "" if kind is BALANCE else money_of(facts["amount_minor"], facts["currency"])),
+        (words.available, "" if balance_minor is None else money_of(balance_minor)),
+        (words.entry, facts["register_entry"]),
+        (words.remark, facts["reason"] if facts["outcome"] == "approved" else None),
     ]
-    return [_line(label, value) for label, value in pairs if value]
+    return [line for label, value in pairs if value for line in labelled(label, value)]
 
 
-def _result(sale: Sale, words: _Words, language: Language) -> str:
-    """The outcome; a decline with its code and what the code means."""
-    outcome = words.outcomes[sale.outcome]
-    code = sale.response_code
-    if sale.outcome != "declined" or not code:
-        return outcome
-    meaning = RESPONSES[code].zh if language == "zh" and code in RESPONSES else says(code)
-    return f"{outcome} {code} {meaning}"
+def _result(facts: Facts, kind: Kind, language: Language) -> list[str]:
+    """The outcome; with a code other than 00, what it means and what the cashier should do."""
+    words, outcome, code = WORDS[language], facts["outcome"], facts["response_code"]
+    if outcome in ("unknown", "asked"):
+        lines = centred(words.unheard[kind.silence.value])
+        return lines if kind is BALANCE else lines + centred(words.look_up)
+    if outcome not in ("approved", "declined") or code in (None, "", APPROVED):
+        return centred(words.outcomes[outcome])
+    row = RESPONSES.get(code)
+    lines = centred(f"{words.outcomes[outcome]} {code}")
+    if row is None:
+        return lines + centred(says(code))
+    meaning, advice = (row.zh, row.cashier_zh) if language == "zh" else (row.says, row.cashier)
+    return lines + centred(meaning) + indented(advice, "> ")
 
 
-def _line(label: str, value: str) -> str:
-    return f"{label}:{' ' * (LABEL_WIDTH - _columns(label))}{value}"
-
-
-def _centred(text: str) -> str:
-    return " " * ((WIDTH - _columns(text)) // 2) + text
-
-
-def _columns(text: str) -> int:
-    return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)
+def _signature(facts: Facts, words: Words) -> list[str]:
+    if not facts.get("signature", facts["kind"] not in _UNSIGNED):
+        return centred(words.no_signature)
+    return [f"{words.signature}: {'_' * (WIDTH - 2 - columns(words.signature))}", *centred(words.consent)]
