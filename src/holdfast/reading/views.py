@@ -3,7 +3,7 @@
 A request is shown by the entry that its terminal was told. What is not yet known shows as unknown, never as declined.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from holdfast.clock import DEFAULT_ZONE, local, rfc3339, to_us, zone
 from holdfast.domain.commands import BY_NAME, PRE_AUTHORIZATION, REVERSAL
 from holdfast.domain.hold import State
 from holdfast.domain.records import HOLDS, MERCHANTS, REQUESTS, Hold, Request
-from holdfast.domain.tables import Entry
+from holdfast.domain.tables import Entry, Key
 from holdfast.ids import entry_id, parse_entry_id
 from holdfast.reading.order import in_order
 from holdfast.register.canonical import decode_strict
@@ -106,6 +106,14 @@ class Filters(NamedTuple):
         return self.card_last4 is None or (card or "").endswith(self.card_last4)
 
 
+class _Beside(NamedTuple):
+    """What rows are made from besides their requests: holds and originals by key, leaves in hex by entry."""
+
+    holds: Mapping[Key, Hold]
+    originals: Mapping[Key, Request]
+    leaves: Mapping[str, str]
+
+
 class Register:
     """The acquirer's register as it may be asked; `zone_name` is the installation's."""
 
@@ -119,15 +127,16 @@ class Register:
     async def rows(self, filters: Filters, limit: int | None = None) -> AsyncIterator[RegisterRow]:
         """One row per request, newest first."""
         left = limit
-        async for request in self._requests(filters, limit):
-            if filters.fits_card(request.card):
-                if left is not None:
-                    if left == 0:
-                        return
-                    left -= 1
-                yield await self.row_of(request)
+        async for page in self._pages(filters, limit):
+            fitting = [request for request in page if filters.fits_card(request.card)][:left]
+            for row in await self.rows_of(fitting):
+                yield row
+            if left is not None:
+                left -= len(fitting)
+                if left == 0:
+                    return
 
-    async def _requests(self, filters: Filters, limit: int | None) -> AsyncIterator[Request]:
+    async def _pages(self, filters: Filters, limit: int | None) -> AsyncIterator[Sequence[Request]]:
         """Page by page, each from the time at which the one before it ended."""
         equal = filters.equal()
         low_us, high_us = filters.between_us(self._zone_name)
@@ -135,23 +144,26 @@ class Register:
         while True:
             page = await self._reader.select(REQUESTS, equal, ("at_us", low_us, high_us), "at_us", at_once)
             if len(page) < at_once:
-                for request in page:
-                    yield request
+                yield page
                 return
             # Requests of one batch have one time: all of the last one of the page are read together.
             high_us = page[-1].at_us
-            for request in page:
-                if request.at_us > high_us:
-                    yield request
-            for request in await self._reader.select(REQUESTS, equal, ("at_us", high_us, high_us + 1), "at_us"):
-                yield request
+            yield [request for request in page if request.at_us > high_us]
+            yield await self._reader.select(REQUESTS, equal, ("at_us", high_us, high_us + 1), "at_us")
 
     async def row_of(self, request: Request) -> RegisterRow:
         """A request as it is shown."""
-        hold = await self._hold(request.hold_id)
+        return (await self.rows_of([request]))[0]
+
+    async def rows_of(self, requests: Sequence[Request]) -> list[RegisterRow]:
+        """Requests as they are shown; all of them together cost a handful of questions."""
+        beside = await self._beside(requests)
+        return [self._row(request, beside) for request in requests]
+
+    def _row(self, request: Request, beside: "_Beside") -> RegisterRow:
+        hold = beside.holds.get(request.hold_id or "")
+        original = beside.originals.get(_original_key(request, beside.holds))
         moment = local(request.at_us, self._zone_name)
-        log, number = parse_entry_id(request.entry)
-        leaves = await self._reader.leaves(log, number, number)
         return RegisterRow(
             request.entry,
             rfc3339(request.at_us, self._zone_name),
@@ -161,7 +173,7 @@ class Register:
             _shown_outcome(request, hold),
             request.response_code,
             request.merchant_id,
-            await self._merchant_name(request.merchant_id),
+            self._merchant_names[request.merchant_id],
             request.terminal_id,
             request.operator,
             request.card,
@@ -172,37 +184,32 @@ class Register:
             request.trace_key,
             request.rrn,
             request.authorization_code,
-            await self._original_entry(request),
+            original.entry if original else request.original,
             request.reason,
-            leaves[0].hex() if leaves else None,
+            beside.leaves.get(request.entry),
         )
 
-    async def _hold(self, hold_id: str | None) -> Hold | None:
-        return await self._reader.row(HOLDS, hold_id) if hold_id else None
+    async def _beside(self, requests: Sequence[Request]) -> "_Beside":
+        hold_ids = {hold_id for request in requests for hold_id in (request.hold_id, request.original) if hold_id}
+        holds = await self._reader.rows(HOLDS, sorted(hold_ids))
+        keys = {key for request in requests if (key := _original_key(request, holds))}
+        originals = await self._reader.rows(REQUESTS, sorted(keys))
+        unnamed = {request.merchant_id for request in requests} - self._merchant_names.keys()
+        merchants = await self._reader.rows(MERCHANTS, sorted(unnamed)) if unnamed else {}
+        for merchant_id in unnamed:
+            self._merchant_names[merchant_id] = merchants[merchant_id].name if merchant_id in merchants else None
+        return _Beside(holds, originals, await self._leaves(request.entry for request in requests))
 
-    async def _merchant_name(self, merchant_id: str) -> str | None:
-        if merchant_id not in self._merchant_names:
-            merchant = await self._reader.row(MERCHANTS, merchant_id)
-            self._merchant_names[merchant_id] = merchant.name if merchant else None
-        return self._merchant_names[merchant_id]
-
-    async def _original_entry(self, request: Request) -> str | None:
-        """The entry under which the request that this one refers to is shown."""
-        original = await self._original(request)
-        return original.entry if original else request.original
-
-    async def _original(self, request: Request) -> Request | None:
-        if request.original is None:
-            return None
-        if request.kind == REVERSAL:
-            terminal_id, batch, stan, _ = request.trace_key.split("/")
-            key = f"{terminal_id}/{batch}/{stan}/{BY_NAME[request.echoes].mti}"
-        else:
-            hold = await self._hold(request.original)
-            if hold is None:
-                return None
-            key = f"{hold.terminal_id}/{hold.batch}/{hold.stan}/{PRE_AUTHORIZATION.mti}"
-        return await self._reader.row(REQUESTS, key)
+    async def _leaves(self, entries: Iterable[str]) -> dict[str, str]:
+        """Leaves in hex, by entry."""
+        numbers: dict[str, list[int]] = {}
+        for log, number in map(parse_entry_id, entries):
+            numbers.setdefault(log, []).append(number)
+        return {
+            entry_id(log, number): leaf.hex()
+            for log, wanted in numbers.items()
+            for number, leaf in (await self._reader.leaves_of(log, wanted)).items()
+        }
 
     # --- facts ----------------------------------------------------------------------------------------------------
 
@@ -272,3 +279,14 @@ def _shown_outcome(request: Request, hold: Hold | None) -> str:
     if placed_it and hold is not None and hold.state == State.EXPIRED:
         return "expired"
     return SHOWN_OUTCOMES.get(request.outcome, request.outcome)
+
+
+def _original_key(request: Request, holds: Mapping[Key, Hold]) -> str:
+    """The key of the request that this one refers to; "" when it refers to none that is known."""
+    if request.original is None:
+        return ""
+    if request.kind == REVERSAL:
+        terminal_id, batch, stan, _ = request.trace_key.split("/")
+        return f"{terminal_id}/{batch}/{stan}/{BY_NAME[request.echoes].mti}"
+    hold = holds.get(request.original)
+    return f"{hold.terminal_id}/{hold.batch}/{hold.stan}/{PRE_AUTHORIZATION.mti}" if hold else ""
