@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from holdfast.errors import KeyRefused
 from holdfast.keys import algorithms
 from holdfast.keys.file import FileKeys
-from holdfast.keys.interface import KEY_SIZES, MAK, PIK, PURPOSES, TDK, TMK, ZONE_MAC, ZONE_PIN, Keys
+from holdfast.keys.interface import IMK_AC, KEY_SIZES, MAK, PIK, PURPOSES, TDK, TMK, ZONE_MAC, ZONE_PIN, Keys
 
 KEYS: Keys = FileKeys(bytes(range(32)), bytes(range(32, 64)))
 OTHER: Keys = FileKeys(bytes(32), bytes(range(32, 64)))
@@ -32,17 +32,18 @@ def test_a_wrapped_key_shows_nothing_and_is_never_twice_the_same() -> None:
     assert KEYS.mac(one, "ecb", MESSAGE) == KEYS.mac(other, "ecb", MESSAGE) == algorithms.mac_ecb(CLEAR, MESSAGE)
 
 
-def test_both_algorithms_give_eight_characters() -> None:
+def test_all_algorithms_give_eight_characters() -> None:
     x919 = KEYS.mac(imported(ZONE_MAC), "x919", MESSAGE)
     assert x919 == algorithms.mac_x919(CLEAR, MESSAGE)[:4].hex().upper()
-    for algorithm in ("ecb", "x919"):
+    assert len({KEYS.mac(imported(MAK), algorithm, MESSAGE) for algorithm in algorithms.MACS}) == 5
+    for algorithm in algorithms.MACS:
         mac = KEYS.mac(imported(MAK), algorithm, MESSAGE)
         assert re.fullmatch("[0-9A-F]{8}", mac)
         assert KEYS.verify_mac(imported(MAK), algorithm, MESSAGE, mac)
         assert not KEYS.verify_mac(imported(MAK), algorithm, MESSAGE + b"1", mac)
         assert not KEYS.verify_mac(imported(MAK, CLEAR[::-1]), algorithm, MESSAGE, mac)
-    with pytest.raises(KeyRefused, match="'cmac' is no MAC algorithm"):
-        KEYS.mac(imported(MAK), "cmac", MESSAGE)
+    with pytest.raises(KeyRefused, match="'x9' is no MAC algorithm"):
+        KEYS.mac(imported(MAK), "x9", MESSAGE)
 
 
 @pytest.mark.parametrize("purpose", PURPOSES)
@@ -58,6 +59,8 @@ def test_a_key_serves_its_own_purpose_only(purpose: str) -> None:
         "pin_matches": ({PIK, ZONE_PIN}, lambda: KEYS.pin_matches(key, block, PAN, b"")),
         "carry out": ({TMK}, lambda: KEYS.export_under(key, pik)),
         "travel": ({MAK, PIK, TDK}, lambda: KEYS.export_under(imported(TMK), key)),
+        "verify_arqc": ({IMK_AC}, lambda: KEYS.verify_arqc(key, PAN, "001", bytes(2), MESSAGE, bytes(8))),
+        "make_arpc": ({IMK_AC}, lambda: KEYS.make_arpc(key, PAN, "001", bytes(2), bytes(8), b"00")),
         "carry in": ({TMK}, lambda: KEYS.import_under(key, MAK, *KEYS.export_under(imported(TMK), pik))),
     }
     for purposes, call in uses.values():
@@ -68,7 +71,7 @@ def test_a_key_serves_its_own_purpose_only(purpose: str) -> None:
                 call()
 
 
-@pytest.mark.parametrize("purpose", [TMK, ZONE_MAC, ZONE_PIN])
+@pytest.mark.parametrize("purpose", [TMK, ZONE_MAC, ZONE_PIN, IMK_AC])
 def test_only_working_keys_arrive_under_a_terminal_master_key(purpose: str) -> None:
     with pytest.raises(KeyRefused, match=f"a {purpose} key does not travel"):
         KEYS.import_under(imported(TMK), purpose, bytes(16), bytes(4))
@@ -141,9 +144,28 @@ def test_a_pin_block_of_another_card_or_key_is_refused() -> None:
         KEYS.translate_pin(pik, zone, block, OTHER_PAN)
     with pytest.raises(KeyRefused, match="holds no PIN for this card"):
         KEYS.translate_pin(imported(PIK, CLEAR[::-1]), zone, block, PAN)
-    for torn in (b"", block[:7], block * 2):
+    for torn in (b"", block[:7], block * 3):
         with pytest.raises(KeyRefused, match="PIN block has"):
             KEYS.translate_pin(pik, zone, torn, PAN)
+    with pytest.raises(KeyRefused, match="holds no PIN for this card"):
+        KEYS.translate_pin(pik, zone, block * 2, PAN)
+
+
+def test_a_terminal_of_sm4_signs_on_and_sends_a_pin() -> None:
+    tmk, zone = imported(TMK), imported(ZONE_PIN)
+    pik = KEYS.new_working_key(PIK, 16)
+    encrypted, check = KEYS.export_under(tmk, pik, "sm4")
+    assert (encrypted, check) != KEYS.export_under(tmk, pik)
+    at_terminal = OTHER.import_under(OTHER.import_key(TMK, CLEAR), PIK, encrypted, check, "sm4")
+    with pytest.raises(KeyRefused, match="check value of the pik key is wrong"):
+        OTHER.import_under(OTHER.import_key(TMK, CLEAR), PIK, encrypted, check)
+    block = OTHER.pin_block(at_terminal, "123456", PAN, "sm4")
+    assert len(block) == 16
+    for_issuer = KEYS.translate_pin(pik, zone, block, PAN)
+    assert len(for_issuer) == 8
+    assert KEYS.pin_matches(zone, for_issuer, PAN, KEYS.pin_verifier(PAN, "123456"))
+    with pytest.raises(KeyRefused, match="SM4 needs a key of 16 bytes, not 8"):
+        KEYS.export_under(imported(TMK, CLEAR[:8]), pik, "sm4")
 
 
 @given(st.from_regex(r"[0-9]{12,19}", fullmatch=True))

@@ -19,9 +19,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from holdfast.errors import KeyRefused
-from holdfast.keys import algorithms, folder
+from holdfast.keys import algorithms, emv, folder, keyblock, protection
+from holdfast.keys.algorithms import DES
 from holdfast.keys.folder import NONCE_BYTES, TAG_BYTES
-from holdfast.keys.interface import KEY_SIZES, MAK, PIK, PURPOSES, TMK, WORKING_PURPOSES, ZONE_MAC, ZONE_PIN
+from holdfast.keys.interface import IMK_AC, KEY_SIZES, MAK, PIK, PURPOSES, TMK, WORKING_PURPOSES, ZONE_MAC, ZONE_PIN
 
 WRAP_VERSION = 1
 TOKEN_CHARS = 26
@@ -35,6 +36,7 @@ _PIN_PURPOSES = frozenset({PIK, ZONE_PIN})
 _TMK_ONLY = frozenset({TMK})
 _PIK_ONLY = frozenset({PIK})
 _ZONE_PIN_ONLY = frozenset({ZONE_PIN})
+_IMK_ONLY = frozenset({IMK_AC})
 _PAN_CONTEXT = b"pan"
 
 
@@ -47,9 +49,10 @@ class _Unwrapped(NamedTuple):
 
 
 class FileKeys:
-    """`Keys` over a folder of two files; see `interface.Keys` for what each operation does and refuses."""
+    """`Keys` over a folder of key files; see `interface.Keys` for what each operation does and refuses."""
 
-    def __init__(self, master: bytes, signing_seed: bytes) -> None:
+    def __init__(self, master: bytes, signing_seed: bytes, keys_folder: Path | None = None) -> None:
+        self._folder = keys_folder
         self._wrapping = {purpose: AESGCM(folder.subkey(master, f"wrap/{purpose}")) for purpose in PURPOSES}
         self._pan = AESGCM(folder.subkey(master, "pan"))
         self._pan_hash_key = folder.subkey(master, "pan-hash")
@@ -60,12 +63,12 @@ class FileKeys:
     @classmethod
     def create(cls, keys_folder: Path) -> Self:
         """New keys in a folder that holds none (made 0700 when absent), or KeyRefused."""
-        return cls(*folder.create(keys_folder))
+        return cls(*folder.create(keys_folder), keys_folder)
 
     @classmethod
     def open(cls, keys_folder: Path) -> Self:
         """The keys of a folder, or KeyRefused in one line that names the folder and what to do."""
-        return cls(*folder.read(keys_folder))
+        return cls(*folder.read(keys_folder), keys_folder)
 
     def import_key(self, purpose: str, clear: bytes) -> bytes:
         if purpose not in PURPOSES:
@@ -79,32 +82,31 @@ class FileKeys:
     def new_working_key(self, purpose: str, bytes_n: int) -> bytes:
         return self.import_key(purpose, algorithms.new_key(bytes_n))
 
-    def export_under(self, tmk: bytes, key: bytes) -> tuple[bytes, bytes]:
-        carrier, clear = self._key(tmk, _TMK_ONLY), self._key(key, WORKING_PURPOSES)
-        return algorithms.encrypt_blocks(carrier, clear), algorithms.check_value(clear)
+    def import_text(self, purpose: str, text: str) -> bytes:
+        return self.import_key(purpose, keyblock.clear_key_of(purpose, text, self._protection_key))
 
-    def import_under(self, tmk: bytes, purpose: str, encrypted: bytes, check: bytes) -> bytes:
+    def export_under(self, tmk: bytes, key: bytes, cipher: str = DES) -> tuple[bytes, bytes]:
+        carrier, clear = self._key(tmk, _TMK_ONLY), self._key(key, WORKING_PURPOSES)
+        return algorithms.encrypt_blocks(carrier, clear, cipher), algorithms.check_value(clear, cipher)
+
+    def import_under(self, tmk: bytes, purpose: str, encrypted: bytes, check: bytes, cipher: str = DES) -> bytes:
         if purpose not in WORKING_PURPOSES:
             raise KeyRefused(f"a {purpose} key does not travel under a terminal master key")
-        clear = algorithms.decrypt_blocks(self._key(tmk, _TMK_ONLY), encrypted)
+        clear = algorithms.decrypt_blocks(self._key(tmk, _TMK_ONLY), encrypted, cipher)
         wrapped = self.import_key(purpose, clear)
-        if not hmac.compare_digest(algorithms.check_value(clear), check):
+        if not hmac.compare_digest(algorithms.check_value(clear, cipher), check):
             raise KeyRefused(f"check value of the {purpose} key is wrong: the terminal master keys differ")
         return wrapped
 
     def mac(self, key: bytes, algorithm: str, message: bytes) -> str:
-        clear = self._key(key, _MAC_PURPOSES)
-        if algorithm == "ecb":
-            return algorithms.mac_ecb(clear, message)
-        if algorithm == "x919":
-            return algorithms.mac_x919(clear, message).hex()[: algorithms.MAC_CHARS].upper()
-        raise KeyRefused(f"{algorithm!r} is no MAC algorithm: choose ecb or x919")
+        return algorithms.mac(algorithm, self._key(key, _MAC_PURPOSES), message)
 
     def verify_mac(self, key: bytes, algorithm: str, message: bytes, mac: str) -> bool:
         return algorithms.same_mac(self.mac(key, algorithm, message), mac)
 
-    def pin_block(self, pik: bytes, pin: str, pan: str) -> bytes:
-        return algorithms.encrypt_blocks(self._key(pik, _PIK_ONLY), algorithms.pin_block(pin, pan))
+    def pin_block(self, pik: bytes, pin: str, pan: str, cipher: str = DES) -> bytes:
+        clear = algorithms.pin_block(pin, pan, algorithms.block_bytes(cipher))
+        return algorithms.encrypt_blocks(self._key(pik, _PIK_ONLY), clear, cipher)
 
     def translate_pin(self, from_key: bytes, to_key: bytes, block: bytes, pan: str) -> bytes:
         # Towards the issuer only: the other direction would hand PINs to whoever holds one terminal's key.
@@ -116,6 +118,12 @@ class FileKeys:
 
     def pin_verifier(self, pan: str, pin: str) -> bytes:
         return hmac.digest(self._pin_key, f"{pan}/{pin}".encode(), "sha256")
+
+    def verify_arqc(self, imk_ac: bytes, pan: str, psn: str, atc: bytes, covered: bytes, arqc: bytes) -> bool:
+        return emv.arqc_matches(self._key(imk_ac, _IMK_ONLY), pan, psn, atc, covered, arqc)
+
+    def make_arpc(self, imk_ac: bytes, pan: str, psn: str, atc: bytes, arqc: bytes, arc: bytes) -> bytes:
+        return emv.arpc(self._key(imk_ac, _IMK_ONLY), pan, psn, atc, arqc, arc)
 
     def encrypt_pan(self, pan: str) -> bytes:
         nonce = os.urandom(NONCE_BYTES)
@@ -146,9 +154,14 @@ class FileKeys:
     def _pin(self, key: bytes, block: bytes, pan: str) -> str:
         """The PIN in an encrypted block; it never leaves this class."""
         clear = self._key(key, _PIN_PURPOSES)
-        if len(block) != algorithms.BLOCK_BYTES:
-            raise KeyRefused(f"PIN block has {len(block)} bytes, not {algorithms.BLOCK_BYTES}")
-        return algorithms.pin_of_block(algorithms.decrypt_blocks(clear, block), pan)
+        cipher = algorithms.cipher_of_pin_block(block)
+        return algorithms.pin_of_block(algorithms.decrypt_blocks(clear, block, cipher), pan)
+
+    def _protection_key(self, cipher: str) -> bytes:
+        """Read at each use: blocks are rare, and a key loaded meanwhile counts at once."""
+        if self._folder is None:
+            raise KeyRefused("TR-31 blocks need a folder of keys, for the key-block protection key lies in it")
+        return protection.read(self._folder, cipher)
 
     def _key(self, wrapped: bytes, purposes: frozenset[str]) -> bytes:
         """The clear key of a wrapped block that serves one of these purposes."""

@@ -50,16 +50,16 @@ def create(folder: Path) -> KeyFiles:
         if not folder.exists():
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             _flush_folder(folder.parent)
-        with _locked(folder, fcntl.LOCK_EX):
+        with locked(folder, fcntl.LOCK_EX):
             _refuse_when_open_to_others(folder)
             if not (folder / MASTER_FILE).exists():
                 if (folder / SIGNING_FILE).exists():
                     raise KeyRefused(f"{folder} holds {SIGNING_FILE} but no {MASTER_FILE}: restore {MASTER_FILE}")
-                _write(folder / MASTER_FILE, MASTER_FORMAT, os.urandom(KEY_BYTES))
+                write_line(folder / MASTER_FILE, MASTER_FORMAT, os.urandom(KEY_BYTES))
             elif (folder / SIGNING_FILE).exists():
                 raise KeyRefused(f"{folder} already holds keys: use them, or name another folder")
-            master = _read(folder / MASTER_FILE, MASTER_FORMAT, KEY_BYTES)
-            _write(folder / SIGNING_FILE, SIGNING_FORMAT, _sealed_seed(master, os.urandom(KEY_BYTES)))
+            master = read_line(folder / MASTER_FILE, MASTER_FORMAT, KEY_BYTES)
+            write_line(folder / SIGNING_FILE, SIGNING_FORMAT, _sealed_seed(master, os.urandom(KEY_BYTES)))
     except OSError as error:
         raise KeyRefused(f"{folder} cannot hold keys: {error.strerror}; name a folder that can be written") from None
     return read(folder)
@@ -70,10 +70,10 @@ def read(folder: Path) -> KeyFiles:
     try:
         if not folder.is_dir() or not any((folder / name).exists() for name in (MASTER_FILE, SIGNING_FILE)):
             raise KeyRefused(f"{folder} holds no keys: name the folder with the keys of this installation (--keys)")
-        with _locked(folder, fcntl.LOCK_SH):
+        with locked(folder, fcntl.LOCK_SH):
             _refuse_when_open_to_others(folder)
-            master = _read(folder / MASTER_FILE, MASTER_FORMAT, KEY_BYTES)
-            sealed = _read(folder / SIGNING_FILE, SIGNING_FORMAT, SEALED_SEED_BYTES)
+            master = read_line(folder / MASTER_FILE, MASTER_FORMAT, KEY_BYTES)
+            sealed = read_line(folder / SIGNING_FILE, SIGNING_FORMAT, SEALED_SEED_BYTES)
     except OSError as error:
         raise KeyRefused(
             f"{error.filename or folder} cannot be read: {error.strerror}; "
@@ -104,7 +104,8 @@ def _opened_seed(folder: Path, master: bytes, sealed: bytes) -> bytes:
         ) from None
 
 
-def _write(path: Path, key_format: str, content: bytes) -> None:
+def write_line(path: Path, key_format: str, content: bytes) -> None:
+    """Writes a key file, whole or not at all."""
     line = f"{key_format} {content.hex()}"
     beside = path.with_name(f"{path.name}.new")
     beside.unlink(missing_ok=True)
@@ -117,14 +118,15 @@ def _write(path: Path, key_format: str, content: bytes) -> None:
     _flush_folder(path.parent)
 
 
-def _read(path: Path, key_format: str, bytes_n: int) -> bytes:
+def read_line(path: Path, key_format: str, *sizes: int) -> bytes:
+    """The content of a key file; KeyRefused when it is open to others, torn, or of another format or size."""
     _refuse_when_open_to_others(path)
     with path.open("rb") as file:
         text = file.read(FILE_BYTES_MAX).decode("ascii", errors="replace")
     match = _LINE.fullmatch(text)
     if match is None or match[4] != _checksum(match[1]):
         raise KeyRefused(f"{path} is torn or changed (its checksum is wrong): restore it from your backup")
-    if match[2] != key_format or len(match[3]) != 2 * bytes_n:
+    if match[2] != key_format or len(match[3]) // 2 not in sizes:
         raise KeyRefused(f"{path} is a {match[2]} file where {key_format} is needed: restore it from your backup")
     return bytes.fromhex(match[3])
 
@@ -142,7 +144,7 @@ def _refuse_when_open_to_others(path: Path) -> None:
 
 
 @contextmanager
-def _locked(folder: Path, kind: int) -> Iterator[None]:
+def locked(folder: Path, kind: int) -> Iterator[None]:
     """Creating waits for readers and readers for creating; a process that dies lets go."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -1,6 +1,7 @@
 """A key service for made-up worlds: the interface and the refusals of the real one, quick, and with numbered dice.
 
-A wrapped key is its purpose and the key in clear. The dice belong to one machine and outlive its crashes, as those of a
+A wrapped key is its purpose and the key in clear. Chip cryptograms alone are the real ones, for a simulated card cannot
+know what it is spoken to by. The dice belong to one machine and outlive its crashes, as those of a
 real machine do: a restart never rolls the same numbers again.
 """
 
@@ -9,11 +10,13 @@ from functools import lru_cache
 from hashlib import blake2b
 
 from holdfast.errors import KeyRefused
-from holdfast.keys.interface import MAK, PIK, TMK, WORKING_PURPOSES, ZONE_MAC, ZONE_PIN
+from holdfast.keys.interface import IMK_AC, MAK, PIK, TMK, WORKING_PURPOSES, ZONE_MAC, ZONE_PIN
+from holdfast.sim.chip_card import card_key, cryptogram, response_cryptogram, session_key
 
 CHECK_BYTES = 4
 NONCE_BYTES = 8
 PIN_DIGITS_MIN = 4
+PIN_BLOCK_BYTES = {"des": 8, "sm4": 16}
 TOKEN_CHARS = 26
 
 
@@ -29,18 +32,25 @@ class SimKeys:
         """See `Keys.import_key`."""
         return purpose.encode() + b":" + clear
 
+    def import_text(self, purpose: str, text: str) -> bytes:
+        """See `Keys.import_text`; nobody wraps keys in a made-up world, so only hex digits are taken."""
+        try:
+            return self.import_key(purpose, bytes.fromhex(text))
+        except ValueError:
+            raise KeyRefused("key is not hex digits") from None
+
     def new_working_key(self, purpose: str, bytes_n: int) -> bytes:
         """See `Keys.new_working_key`."""
         return self.import_key(purpose, self.random(bytes_n))
 
-    def export_under(self, tmk: bytes, key: bytes) -> tuple[bytes, bytes]:
+    def export_under(self, tmk: bytes, key: bytes, cipher: str = "des") -> tuple[bytes, bytes]:
         """See `Keys.export_under`."""
         clear = _clear(key, *WORKING_PURPOSES)
-        return _masked(clear, _clear(tmk, TMK)), _digest(b"check", clear)[:CHECK_BYTES]
+        return _masked(clear, _carrier(tmk, cipher)), _digest(b"check", clear)[:CHECK_BYTES]
 
-    def import_under(self, tmk: bytes, purpose: str, encrypted: bytes, check: bytes) -> bytes:
+    def import_under(self, tmk: bytes, purpose: str, encrypted: bytes, check: bytes, cipher: str = "des") -> bytes:
         """See `Keys.import_under`."""
-        clear = _masked(encrypted, _clear(tmk, TMK))
+        clear = _masked(encrypted, _carrier(tmk, cipher))
         if _digest(b"check", clear)[:CHECK_BYTES] != check:
             raise KeyRefused("check value is wrong")
         return self.import_key(purpose, clear)
@@ -53,9 +63,10 @@ class SimKeys:
         """See `Keys.verify_mac`."""
         return self.mac(key, algorithm, message) == mac
 
-    def pin_block(self, pik: bytes, pin: str, pan: str) -> bytes:
+    def pin_block(self, pik: bytes, pin: str, pan: str, cipher: str = "des") -> bytes:
         """See `Keys.pin_block`."""
-        return _masked(pin.ljust(NONCE_BYTES, "F").encode(), _clear(pik, PIK, ZONE_PIN) + pan.encode())
+        width = PIN_BLOCK_BYTES[cipher]
+        return _masked(pin.ljust(width, "F").encode(), _clear(pik, PIK, ZONE_PIN) + pan.encode())
 
     def translate_pin(self, from_key: bytes, to_key: bytes, block: bytes, pan: str) -> bytes:
         """See `Keys.translate_pin`."""
@@ -68,6 +79,14 @@ class SimKeys:
     def pin_verifier(self, pan: str, pin: str) -> bytes:
         """See `Keys.pin_verifier`."""
         return _digest(self._installation, b"pin", pan.encode(), pin.encode())
+
+    def verify_arqc(self, imk_ac: bytes, pan: str, psn: str, atc: bytes, covered: bytes, arqc: bytes) -> bool:
+        """See `Keys.verify_arqc`."""
+        return cryptogram(session_key(card_key(_clear(imk_ac, IMK_AC), pan, psn), atc), covered) == arqc
+
+    def make_arpc(self, imk_ac: bytes, pan: str, psn: str, atc: bytes, arqc: bytes, arc: bytes) -> bytes:
+        """See `Keys.make_arpc`."""
+        return response_cryptogram(session_key(card_key(_clear(imk_ac, IMK_AC), pan, psn), atc), arqc, arc)
 
     def encrypt_pan(self, pan: str) -> bytes:
         """See `Keys.encrypt_pan`."""
@@ -113,9 +132,15 @@ def _mac_key(wrapped: bytes) -> bytes:
 
 def _pin(key: bytes, block: bytes, pan: str) -> str:
     pin = _masked(block, _clear(key, PIK, ZONE_PIN) + pan.encode()).rstrip(b"F")
-    if len(block) != NONCE_BYTES or not (pin.isdigit() and len(pin) >= PIN_DIGITS_MIN):
+    if len(block) not in PIN_BLOCK_BYTES.values() or not (pin.isdigit() and len(pin) >= PIN_DIGITS_MIN):
         raise KeyRefused("PIN block holds no PIN for this card")
     return pin.decode()
+
+
+def _carrier(tmk: bytes, cipher: str) -> bytes:
+    """What a terminal master key masks with; another cipher masks otherwise, so that a mix-up shows."""
+    clear = _clear(tmk, TMK)
+    return clear if cipher == "des" else _digest(cipher.encode(), clear)
 
 
 def _clear(wrapped: bytes, *purposes: str) -> bytes:
