@@ -6,19 +6,33 @@ whoever has it. Every entry names the leaf before it (`previous`), so that the j
 
 Facts of an entry: `trace_key`, `sequence` (number of the entry that asked) and a `phase`:
 
-    loaded   the terminal was told who it is     asked    a request is about to be sent for the first time
-    answered a usable answer came                unknown  none came in time, or one that cannot be used
-    stored   a reversal waits to be delivered    held up  the acquirer wants a sign-on before it takes the reversal
-    undone   the reversal was acknowledged       stands   the reversal was answered 22: the original is in force
-    late     an answer to a request that was over
+    loaded    the terminal was told who it is     asked     a request is about to be sent for the first time
+    answered  a usable answer came                unknown   none came in time, or one that cannot be used
+    told      an advice waits to be registered    refused   the chip refused an approval: it is to be reversed
+    stored    a reversal waits to be delivered    held up   the acquirer wants a sign-on before it takes what waits
+    undone    the reversal was acknowledged       stands    the reversal was answered 22: the original is in force
+    late      an answer to a request that was over
+    again     the settlement is asked once more   closed    the batch is over, a new one began
+    uploading one message of the batch upload is about to be sent; `uploaded`: it was acknowledged
 
-`sign_on_again` says that the acquirer's keys or batch are not ours any more.
+`sign_on_again` says that the acquirer's keys or batch are not ours any more, `notice` what the header of an answer asks
+of the terminal.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from holdfast.domain.commands import SIGN_ON
+from holdfast.domain.commands import (
+    BATCH_UPLOAD,
+    BY_NAME,
+    DOWNLOAD,
+    MOTO,
+    PRE_AUTHORIZATION,
+    SETTLEMENT,
+    SIGN_OFF,
+    SIGN_ON,
+    Silence,
+)
 from holdfast.domain.records import Device, Sale
 
 Facts = Mapping[str, Any]
@@ -26,8 +40,21 @@ Facts = Mapping[str, Any]
 FIRST_BATCH = "000000"
 """The batch of a terminal that has never signed on."""
 
+OPENING = frozenset({"asked", "told"})
 SETTLING = frozenset({"answered", "unknown"})
 ENDING_REVERSAL = frozenset({"undone", "stands"})
+
+OWED = "owed"
+"""Delivery of a request that is repeated until it is answered."""
+
+SIGN_ON_NOTICE, DOWNLOAD_NOTICE = "3", "1"
+"""What the header of an answer may ask that the terminal does by itself; other digits are kept for a person."""
+
+PLACING = frozenset({PRE_AUTHORIZATION.name, MOTO.name})
+"""Kinds that place a hold."""
+
+SESSION_KINDS = frozenset({SIGN_ON, SIGN_OFF})
+"""From the moment when they are asked the terminal is signed off: its keys may be over."""
 
 
 def device_after(device: Device | None, facts: Facts) -> Device | None:
@@ -38,18 +65,69 @@ def device_after(device: Device | None, facts: Facts) -> Device | None:
     if device is None or phase is None:
         return device
     device = device._replace(last_entry=facts.get("register_entry", device.last_entry))
-    if facts.get("sign_on_again"):
-        device = device._replace(signed_on=False)
-    if phase == "asked":
-        device = device._replace(stan=int(facts["trace_key"].split("/")[2]), in_flight=facts["trace_key"])
-        return device._replace(signed_on=False) if facts["kind"] == SIGN_ON else device
+    device = _told_to(device, facts)
+    if phase in OPENING:
+        return _after_opening(device, facts)
     if phase in SETTLING:
-        device = device._replace(in_flight="")
-        signed_on = facts["kind"] == SIGN_ON and facts.get("outcome") == "approved"
-        return device._replace(batch=facts["batch"], signed_on=True) if signed_on else device
+        return _after_answer(device, facts)
     if phase == "stored":
         return device._replace(reversal=facts["trace_key"])
-    return device._replace(reversal="") if phase in ENDING_REVERSAL else device
+    if phase in ENDING_REVERSAL:
+        return device._replace(reversal="")
+    return _after_settlement(device, facts)
+
+
+def _told_to(device: Device, facts: Facts) -> Device:
+    """What the acquirer asks of the terminal on the way. An answer to a sign-on does not ask for another one."""
+    notice, kind = facts.get("notice", ""), facts["kind"]
+    if facts.get("sign_on_again") or (notice == SIGN_ON_NOTICE and kind not in SESSION_KINDS):
+        device = device._replace(signed_on=False)
+    if not notice or notice in device.notices or notice == SIGN_ON_NOTICE or kind == DOWNLOAD:
+        return device
+    return device._replace(notices="".join(sorted(device.notices + notice)))
+
+
+def _after_opening(device: Device, facts: Facts) -> Device:
+    key, kind = facts["trace_key"], facts["kind"]
+    device = device._replace(stan=int(key.split("/")[2]))
+    if kind in BY_NAME:
+        device = device._replace(asked_n=device.asked_n + 1)
+    if facts["phase"] == "told":
+        return device._replace(last_receipt=key)
+    if kind == SETTLEMENT:
+        device = device._replace(settling=key, uploaded=0)
+    return device._replace(in_flight=key, signed_on=device.signed_on and kind not in SESSION_KINDS)
+
+
+def _after_answer(device: Device, facts: Facts) -> Device:
+    key, kind, approved = facts["trace_key"], facts["kind"], facts.get("outcome") == "approved"
+    if device.in_flight == key:
+        device = device._replace(in_flight="")
+    if kind == SIGN_ON and approved:
+        return in_batch(device, facts["batch"])._replace(signed_on=True)
+    if kind == DOWNLOAD and facts["phase"] == "answered":
+        told = {name: facts[name] for name in ("merchant_name", "merchant_name_en", "parameters") if name in facts}
+        return device._replace(**told, notices=device.notices.replace(DOWNLOAD_NOTICE, ""))
+    return device._replace(last_receipt=key) if kind in BY_NAME else device
+
+
+def _after_settlement(device: Device, facts: Facts) -> Device:
+    phase = facts["phase"]
+    if phase == "again":
+        return device._replace(in_flight=facts["trace_key"])
+    if phase == "uploading":
+        return device._replace(in_flight=facts["trace_key"], stan=facts.get("stan", device.stan))
+    if phase == "uploaded":
+        return device._replace(in_flight="", uploaded=facts["uploaded"])
+    if phase == "closed":
+        device = in_batch(device, facts["batch"])
+        return device._replace(settling="", uploaded=0, last_settlement=facts["trace_key"])
+    return device
+
+
+def in_batch(device: Device, batch: str) -> Device:
+    """The terminal in this batch; in a new one nothing was asked yet."""
+    return device if batch == device.batch else device._replace(batch=batch, asked_n=0)
 
 
 def _loaded(device: Device | None, facts: Facts) -> Device:
@@ -59,7 +137,7 @@ def _loaded(device: Device | None, facts: Facts) -> Device:
         for name in ("terminal_id", "merchant_id", "merchant_name", "merchant_name_en", "register_key")
     }
     if device is not None:
-        return device._replace(**told, signed_on=False)
+        return device._replace(**told, signed_on=False, notices="")
     return Device(
         **told,
         tmk=b"",
@@ -75,12 +153,12 @@ def _loaded(device: Device | None, facts: Facts) -> Device:
 
 
 def opened(facts: Facts) -> Sale:
-    """The row of a request that is about to be sent, or of a reversal that was stored."""
-    get = facts.get
+    """The row of a request that is about to be sent, of an advice, or of a reversal that was stored."""
+    get, advice = facts.get, facts["phase"] == "told"
     return Sale(
         trace_key=facts["trace_key"],
         kind=facts["kind"],
-        outcome="asked",
+        outcome="stored" if advice else "asked",
         amount_minor=get("amount", 0),
         currency=get("currency", ""),
         card=get("card"),
@@ -104,39 +182,64 @@ def opened(facts: Facts) -> Sale:
         late=None,
         sequence=facts["sequence"],
         previous=facts["previous"],
+        batch=facts["trace_key"].split("/")[1] if facts["kind"] in BY_NAME else "",
+        delivery=OWED if advice else "",
+        hold=facts["trace_key"] if facts["kind"] in PLACING else get("hold"),
+        original_rrn=get("original_rrn"),
+        supervisor=get("supervisor"),
+        card_sequence=get("card_sequence"),
+        chip_failed=get("chip_failed", False),
+        totals=get("totals"),
     )
 
 
 def sale_after(sale: Sale, facts: Facts) -> Sale:
     """A request or reversal after a later entry that touches it."""
-    phase, get = facts["phase"], facts.get
+    phase = facts["phase"]
     if phase in SETTLING:
-        return sale._replace(
-            outcome=facts["outcome"],
-            answered_us=facts["at"],
-            local_date=get("local_date", sale.local_date),
-            local_time=get("local_time", sale.local_time),
-            response_code=get("response_code"),
-            authorization_code=get("authorization_code"),
-            rrn=get("rrn"),
-            register_entry=get("register_entry"),
-            reason=get("reason"),
-        )
+        return _ended(sale, facts)
     if phase == "late":
         return sale._replace(late=facts["late"])
+    if phase == "refused":
+        return sale._replace(outcome="unknown", reason=facts["reason"])
+    if phase == "again":
+        return sale._replace(outcome="asked")
     if phase not in ENDING_REVERSAL:
         return sale
     if sale.trace_key == facts["trace_key"]:
         outcome = "approved" if phase == "undone" else "declined"
         ended = sale._replace(outcome=outcome, answered_us=facts["at"], response_code=facts["response_code"])
-        return ended._replace(register_entry=facts["register_entry"], rrn=get("rrn"))
+        return ended._replace(register_entry=facts["register_entry"], rrn=facts.get("rrn"))
     if phase == "undone":
         return sale._replace(outcome="reversed", pan_sealed=None)
     return sale._replace(outcome="approved", register_entry=facts["register_entry"], reason=facts["note"])
 
 
+def _ended(sale: Sale, facts: Facts) -> Sale:
+    """A request that was answered, or whose outcome is unknown: some kinds are then told until they are answered."""
+    get = facts.get
+    kind = BY_NAME.get(sale.kind)
+    repeated = facts["outcome"] == "unknown" and kind is not None and kind.silence is Silence.REPEATED
+    return sale._replace(
+        outcome=facts["outcome"],
+        answered_us=facts["at"],
+        local_date=get("local_date", sale.local_date),
+        local_time=get("local_time", sale.local_time),
+        response_code=get("response_code"),
+        authorization_code=get("authorization_code"),
+        rrn=get("rrn"),
+        register_entry=get("register_entry"),
+        reason=get("reason"),
+        delivery=OWED if repeated else "",
+        scheme=get("scheme"),
+        host_totals=get("host_totals"),
+    )
+
+
 def rows_of(facts: Facts) -> tuple[str, ...]:
-    """The trace keys of the rows that an entry touches."""
+    """The trace keys of the rows that an entry touches. A message of the batch upload has no row of its own."""
+    if facts["kind"] == BATCH_UPLOAD:
+        return ()
     keys = (facts.get("trace_key"), facts.get("reverses") if facts.get("phase") in ENDING_REVERSAL else None)
     return tuple(key for key in keys if key)
 

@@ -82,6 +82,7 @@ class Session(NamedTuple):
     previous_mak: bytes | None
     previous_until_us: int
     at_us: int
+    mac_algorithm: str = "ecb"
 
 
 class Card(NamedTuple):
@@ -103,7 +104,9 @@ class Request(NamedTuple):
     opened the request and names it towards the issuer. `undo` is our duty towards the issuer: '' none, 'owed' a
     reversal is being delivered, 'done' it was acknowledged, 'objected' it was refused and goes on being repeated.
     `delivery` is the same for what the issuer must be told: an advice, or the release of what a completion left.
-    `question` decides whether a repeat is one. `batch_id` is the batch that it counts in.
+    `question` decides whether a repeat is one. `batch_id` is the batch that it counts in. `rest` is what becomes of what
+    a completion leaves of its hold: '' the issuer frees it, 'kept' more completions follow, 'ours' we have it freed
+    later; for its void, 'freed' ends the hold, too.
     """
 
     trace_key: str
@@ -136,6 +139,7 @@ class Request(NamedTuple):
     batch_id: str
     scheme: str
     delivery: str
+    rest: str
 
 
 class Hold(NamedTuple):
@@ -308,7 +312,11 @@ class Device(NamedTuple):
     """The terminal itself, one row: who it is, its keys (wrapped), its counters. The keys are secrets.
 
     `in_flight` is the trace key of the request whose answer is awaited, `reversal` that of the reversal that waits to
-    be acknowledged ('' where there is none): of each there is at most one.
+    be acknowledged, `settling` that of the settlement whose batch is not closed yet ('' where there is none): of each
+    there is at most one. `uploaded` counts the messages of its batch upload that were acknowledged, `asked_n` the
+    business requests of the batch. `notices` are the digits by which the acquirer asked for something that is not done
+    yet (see `wire.header`), `parameters` what it set, as text (see `parties.settings`). `last_receipt` and
+    `last_settlement` are the trace keys of what was printed last.
     """
 
     terminal_id: str
@@ -325,16 +333,28 @@ class Device(NamedTuple):
     last_entry: str
     in_flight: str
     reversal: str
+    settling: str = ""
+    uploaded: int = 0
+    asked_n: int = 0
+    notices: str = ""
+    parameters: str = ""
+    last_receipt: str = ""
+    last_settlement: str = ""
 
 
 class Sale(NamedTuple):
     """One request of this terminal and what the terminal believes of it; the key is its trace key.
 
-    `outcome`: asked, approved, declined, unknown (a reversal is stored), reversed (the reversal was answered).
-    `original_code`, `original_date` (MMDD) and `original_trace` (batch and trace, twelve digits) are what the request
-    says of its original; `local_date`, `local_time` what the slip shows. `reason` says why the outcome is what it is;
-    in a reversal it is the reason that DE39 gives (98, 06, A0). `late` is what an answer said that came after the end.
-    `pan_sealed` is a secret; it is dropped when the request is reversed.
+    `outcome`: asked, approved, declined, unknown (a reversal is stored, or it is repeated until it is answered), stored
+    (an advice that is not registered yet), reversed (the reversal was answered). `original_code`, `original_date`
+    (MMDD), `original_trace` (batch and trace, twelve digits) and `original_rrn` are what the request says of its
+    original; `hold` is the request of this terminal that placed the hold which is meant. `local_date`, `local_time` are
+    what the slip shows. `reason` says why the outcome is what it is; in a reversal it is the reason that DE39 gives
+    (98, 06, A0). `late` is what an answer said that came after the end. `pan_sealed` is a secret; it is dropped when
+    the request is reversed, and when its batch is closed.
+
+    `batch` is the batch in which a business request counts ('' for all else), `delivery` is `owed` as long as it must
+    be told until it is answered, `scheme` whose card it was. `totals` and `host_totals` are DE48 of a settlement.
     """
 
     trace_key: str
@@ -363,10 +383,22 @@ class Sale(NamedTuple):
     late: str | None
     sequence: int
     previous: str
+    batch: str = ""
+    delivery: str = ""
+    hold: str | None = None
+    original_rrn: str | None = None
+    supervisor: str | None = None
+    scheme: str | None = None
+    card_sequence: str | None = None
+    chip_failed: bool = False
+    totals: str | None = None
+    host_totals: str | None = None
 
 
 DEVICES = Table("devices", Device, secret=True)
-SALES = Table("sales", Sale, indexes=(("kind",), ("kind", "authorization_code")))
+SALES = Table(
+    "sales", Sale, indexes=(("authorization_code",), ("original_code",), ("rrn",), ("hold",), ("batch",), ("delivery",))
+)
 
 TERMINAL_TABLES = (DEVICES, SALES, DUE)
 TERMINAL_LOGS = ("J",)
