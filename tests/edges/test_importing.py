@@ -1,165 +1,304 @@
-"""`holdfast import`: every problem has its place, nothing is loaded while there is one, and what is loaded works."""
+"""Reading an import file: every problem has its place, and what is right becomes rows of bounded commands."""
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from psec import tr31
 
-from holdfast.edges.import_rows import KINDS, read_rows
+from holdfast.edges.import_file import read_rows
+from holdfast.edges.import_rows import KINDS, together
+from holdfast.edges.importing import ROWS_PER_COMMAND_MAX, for_acquirer, for_issuer, packed
 from holdfast.errors import BadInput
-from tests.running import Counter, Up, holdfast, running
-from tests.standard_terminal import StandardTerminal
-
-TMK = "00112233445566778899AABBCCDDEEFF"
-HEADER = (
-    "type,merchant_id,name,mcc,terminal_id,tmk,issuer_id,address,zone_mac,zone_pin,prefix,pan,reason,"
-    "account_id,expiry,available\n"
+from tests.own_file import (
+    ACCOUNT_ROW,
+    BIN_ROW,
+    COLUMNS,
+    HEADER,
+    HOT_ROW,
+    ISSUER_ROW,
+    MERCHANT,
+    MERCHANT_ROW,
+    OTHERS_BLOCK,
+    PAN,
+    SCHEME,
+    SCHEME_ROW,
+    TERMINAL,
+    TERMINAL_ROW,
+    TMK,
+    WHOLE,
+    line,
 )
-MERCHANT = "merchant,104290070110009,云海酒店,7011,,,,,,,,,,,,\n"
-TERMINAL = f"terminal,104290070110009,,,T0000009,{TMK},,,,,,,,,,\n"
-ISSUER = f"issuer,,远洋银行,,,,99030000,here,{TMK},{TMK},,,,,,\n"
-BIN = "bin,,,,,,99030000,,,,621000,,,,,\n"
-PAN = "6210000000000011"
-ACCOUNT = f"account,,,,,,99030000,,,,,{PAN},,ACC-1,3012,100.00\n"
-HOT = "hot-card,,,,,,,,,,,6210000000000029,stolen,,,\n"
-WHOLE = HEADER + MERCHANT + TERMINAL + ISSUER + BIN + ACCOUNT + HOT
 
 
-def problems(tmp_path: Path, text: str | bytes) -> list[tuple[int, int, str]]:
+def problems(tmp_path: Path, text: str | bytes, encoding: str = "utf-8") -> list[tuple[int, int, str, str]]:
     """What is wrong with a file, by place."""
     file = tmp_path / "own.csv"
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return sorted((problem.line, problem.column, problem.says) for problem in read_rows(file).problems)
+    return sorted((it.line, it.column, it.name, it.reason) for it in read_rows(file, encoding).problems)
 
 
-def test_a_whole_file_in_either_encoding(tmp_path: Path) -> None:
-    for encoding in ("utf-8", "utf-8-sig", "gb18030"):
-        assert problems(tmp_path, WHOLE.encode(encoding)) == []
-        rows = read_rows(tmp_path / "own.csv").rows
-        assert rows["merchant"][0][1]["name"] == "云海酒店"
-        assert {kind: len(those) for kind, those in rows.items()} == dict.fromkeys(KINDS, 1)
+def refusal(tmp_path: Path, text: str | bytes, encoding: str = "utf-8") -> str:
+    """Why a file cannot be read at all, from its line on."""
+    with pytest.raises(BadInput) as refused:
+        problems(tmp_path, text, encoding)
+    return str(refused.value).removeprefix(f"{tmp_path / 'own.csv'}: ").removeprefix(f"{tmp_path / 'own.csv'} ")
 
 
-def test_what_is_not_said_has_its_usual_value(tmp_path: Path) -> None:
-    assert problems(tmp_path, WHOLE.replace("\n", "\r\n") + "\r\n,,\r\n") == []
-    ((line, merchant),) = read_rows(tmp_path / "own.csv").rows["merchant"]
-    assert (line, merchant["ceiling_percent"], merchant["validity_days"], merchant["pre_auth_right"]) == (
-        2,
-        115,
-        30,
-        True,
-    )
+# --- whole files --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("line", "column", "says"),
+    ("written", "said"), [("utf-8", "utf-8"), ("utf-8-sig", "utf-8"), ("gb18030", "gbk"), ("utf-8-sig", "gbk")]
+)
+def test_a_whole_file_in_either_encoding(tmp_path: Path, written: str, said: str) -> None:
+    assert problems(tmp_path, WHOLE.encode(written), said) == []
+    rows = read_rows(tmp_path / "own.csv", said).rows
+    assert rows["merchant"][0][1]["name"] == "云海酒店"
+    assert {kind: len(those) for kind, those in rows.items()} == dict.fromkeys(KINDS, 1)
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r"])
+def test_other_ends_of_lines_and_empty_cells_behind_the_last(tmp_path: Path, end: str) -> None:
+    assert problems(tmp_path, (WHOLE.replace("\n", ",,\n") + "\n,,\n").replace("\n", end)) == []
+    assert [number for number, _ in read_rows(tmp_path / "own.csv").rows["terminal"]] == [3]
+
+
+def test_what_is_not_said_has_its_usual_value(tmp_path: Path) -> None:
+    assert problems(tmp_path, "type,merchant_id,name,mcc\nmerchant,104290070110009,云海酒店,7011\n") == []
+    ((number, merchant),) = read_rows(tmp_path / "own.csv").rows["merchant"]
+    assert number == 2
+    (told,) = for_acquirer({kind: [merchant] * (kind == "merchant") for kind in KINDS})["merchants"]
+    assert told == {**MERCHANT_ROW, "name_en": "云海酒店", "pre_auth_right": True, "rules": ""}
+
+
+def test_shorthands_and_rules_are_said_together(tmp_path: Path) -> None:
+    merchant = line(
+        "merchant", **MERCHANT_ROW, ceiling_percent="100", rules=" completions = several; ceiling_percent=100"
+    )
+    issuer = line("issuer", **ISSUER_ROW, validity_days="7", habits="approves_with=11;rest=kept", imk_ac=TMK)
+    assert problems(tmp_path, HEADER + merchant + issuer + SCHEME) == []
+    rows = {kind: [row for _, row in those] for kind, those in read_rows(tmp_path / "own.csv").rows.items()}
+    assert together("merchant", rows["merchant"][0]) == {"ceiling_percent": 100, "completions": "several"}
+    assert for_acquirer(rows)["merchants"][0]["rules"] == "ceiling_percent=100;completions=several"
+    assert for_acquirer(rows)["schemes"] == [SCHEME_ROW]
+    (link,) = for_issuer(rows)["links"]
+    assert (link["habits"], link["imk_ac"]) == ("approves_with=11;rest=kept;validity_days=7", TMK)
+
+
+def test_a_terminal_may_have_a_mac_of_its_own_and_be_told_something(tmp_path: Path) -> None:
+    terminal = line("terminal", **TERMINAL_ROW | {"tmk": TMK[:16].lower()}, mac_algorithm="cmac", notice="1")
+    assert problems(tmp_path, HEADER + terminal) == []
+    ((_, row),) = read_rows(tmp_path / "own.csv").rows["terminal"]
+    assert (row["tmk"], row["mac_algorithm"], row["notice"], row["enabled"]) == (TMK[:16], "cmac", "1", True)
+
+
+def test_a_key_block_is_taken_as_it_is(tmp_path: Path) -> None:
+    assert problems(tmp_path, HEADER + line("terminal", **TERMINAL_ROW | {"tmk": OTHERS_BLOCK})) == []
+    ((_, row),) = read_rows(tmp_path / "own.csv").rows["terminal"]
+    assert row["tmk"] == OTHERS_BLOCK
+
+
+# --- what is wrong ------------------------------------------------------------------------------------------------
+
+TOO_LONG_NAME = "长" * 101
+PIN_KEY_BLOCK = tr31.wrap(bytes(range(32)), "D0000P0TB00N0000", bytes(range(16)))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "name", "says"),
     [
-        (MERCHANT.replace("7011", "70x1"), 4, "mcc: '70x1' is not a merchant category of 4 digits"),
-        (MERCHANT.replace("云海酒店", ""), 3, "name is missing"),
-        (MERCHANT.replace("云海", "A\0"), 3, r"name: 'A\x00酒店' is not a printable name of at most 100 characters"),
+        (line("merchant", **MERCHANT_ROW | {"mcc": "70x1"}), "mcc", "'70x1' is not a merchant category of 4 digits"),
+        (line("merchant", **MERCHANT_ROW | {"name": ""}), "name", "is missing: every merchant has one"),
         (
-            MERCHANT.replace("云海", "\x1b[2J"),
-            3,
-            r"name: '\x1b[2J酒店' is not a printable name of at most 100 characters",
+            line("merchant", **MERCHANT_ROW | {"merchant_id": "1.0429E+14"}),
+            "merchant_id",
+            "'1.0429E+14' is not a merchant number of 15 digits or letters: a spreadsheet has made a number of it, "
+            "format the column as text",
         ),
-        (MERCHANT.replace(",,,,,,,,,,,,\n", ",T0000009,,,,,,,,,,,\n"), 5, "a merchant has no terminal_id"),
-        (TERMINAL.replace(TMK, TMK[:-1]), 6, "tmk: this is not a key of 16 bytes in hex"),
-        (ISSUER.replace("here", "there"), 8, "address: 'there' is neither `here` nor a host and a port"),
-        (BIN.replace("621000", "62100"), 11, "prefix: '62100' is not 6 to 8 digits"),
-        (HOT.replace("0029", "0028"), 12, "pan: this is not a card number"),
-        (HOT.replace("stolen", "gone"), 13, "reason: 'gone' is not one of lost, stolen"),
-        (ACCOUNT.replace("3012", "3013"), 15, "expiry: '3013' is not an expiry YYMM"),
-        (ACCOUNT.replace("100.00", "1e2"), 16, "available: '1e2' is not money"),
-        ("merchants,,,,,,,,,,,,,,,\n", 1, "type 'merchants' is not one of merchant,"),
-        (BIN.rstrip("\n") + ",more\n", 17, "more cells than the header's 16"),
+        (
+            line("merchant", **MERCHANT_ROW | {"name": "A\0"}),
+            "name",
+            r"'A\x00' is not a printable name of at most 100 characters",
+        ),
+        (
+            line("merchant", **MERCHANT_ROW | {"name": "\x1b[2J"}),
+            "name",
+            r"'\x1b[2J' is not a printable name of at most 100 characters",
+        ),
+        (
+            line("merchant", **MERCHANT_ROW | {"name": TOO_LONG_NAME}),
+            "name",
+            "this is not a printable name of at most 100 characters",
+        ),
+        (line("merchant", **MERCHANT_ROW, terminal_id="T0000009"), "terminal_id", "a merchant has no terminal_id"),
+        (line("merchant", **MERCHANT_ROW, rules="completions=many"), "rules", "rule completions is 'many': it may be"),
+        (line("merchant", **MERCHANT_ROW, rules="colour=red"), "rules", "there is no rule 'colour'"),
+        (line("merchant", **MERCHANT_ROW, rules="rest=issuer;rest=issuer"), "rules", "rest is said twice"),
+        (line("merchant", **MERCHANT_ROW, rules="rest"), "rules", "rule rest is ''"),
+        (line("merchant", **MERCHANT_ROW, ceiling_percent="99"), "ceiling_percent", "rule ceiling_percent is '99': it"),
+        (
+            line("merchant", **MERCHANT_ROW, validity_days="7", rules="validity_days=8"),
+            "validity_days",
+            "the column rules says validity_days=8: say it once",
+        ),
+        (line("scheme", **SCHEME_ROW | {"scheme": "Visa"}), "scheme", "'Visa' is not a scheme like CUP, VIS/7011"),
+        (line("scheme", scheme="VIS"), "rules", "is missing: every scheme has one"),
+        (line("terminal", **TERMINAL_ROW | {"terminal_id": "T009"}), "terminal_id", "'T009' is not a terminal number"),
+        (
+            line("terminal", **TERMINAL_ROW | {"tmk": TMK[:-1]}),
+            "tmk",
+            "31 hex digits are no key of 16, 32 or 48",
+        ),
+        (
+            line("terminal", **TERMINAL_ROW | {"tmk": TMK[:4] + "O" + TMK[5:]}),
+            "tmk",
+            "this is no key in hex: character 5 is none of 0-9 and A-F",
+        ),
+        (line("terminal", **TERMINAL_ROW | {"tmk": TMK * 2}), "tmk", "key is neither 16, 32 or 48 hex digits nor a TR"),
+        (
+            line("terminal", **TERMINAL_ROW | {"tmk": PIN_KEY_BLOCK}),
+            "tmk",
+            "TR-31 block of version D: PIN encryption key (P0)",
+        ),
+        (line("terminal", **TERMINAL_ROW, mac_algorithm="md5"), "mac_algorithm", "'md5' is not one of ecb, x919"),
+        (line("terminal", **TERMINAL_ROW, notice="10"), "notice", "'10' is not the digit that the header of an answer"),
+        (
+            line("issuer", **ISSUER_ROW | {"address": "there"}),
+            "address",
+            "'there' is neither `here` nor a host and a port",
+        ),
+        (line("issuer", **ISSUER_ROW | {"zone_pin": TMK[:16]}), "zone_pin", "16 hex digits are no key of 32"),
+        (line("issuer", **ISSUER_ROW, imk_ac=TMK + TMK[:16]), "imk_ac", "48 hex digits are no key of 32"),
+        (line("issuer", **ISSUER_ROW, habits="approves_with=99"), "habits", "habit approves_with is '99': it may be"),
+        (line("bin", **BIN_ROW | {"prefix": "62100"}), "prefix", "'62100' is not 6 to 8 digits"),
+        (line("bin", **BIN_ROW, scheme="unionpay"), "scheme", "'unionpay' is not a scheme of three capital letters"),
+        (
+            line("hot-card", **HOT_ROW | {"pan": "6210000000000028"}),
+            "pan",
+            "this is not a card number: its check digit is wrong",
+        ),
+        (line("hot-card", **HOT_ROW | {"pan": "621000"}), "pan", "this is not a card number of 12 to 19 digits"),
+        (
+            line("hot-card", **HOT_ROW | {"pan": "6,21E+15"}).replace("6,21E+15", '"6,21E+15"'),
+            "pan",
+            "this is not a card number of 12 to 19 digits: a spreadsheet has made a number of it",
+        ),
+        (line("hot-card", **HOT_ROW | {"reason": "gone"}), "reason", "'gone' is not one of lost, stolen"),
+        (line("account", **ACCOUNT_ROW | {"expiry": "3013"}), "expiry", "'3013' is not an expiry YYMM"),
+        (
+            line("account", **ACCOUNT_ROW | {"available": "1e2"}),
+            "available",
+            "'1e2' is not money: write it",
+        ),
+        (line("merchants"), "type", "'merchants' is not one of scheme, merchant,"),
+        (line("", **MERCHANT_ROW), "type", "'' is not one of scheme, merchant,"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_place(tmp_path: Path, line: str, column: int, says: str) -> None:
-    ((at_line, at_column, told),) = problems(tmp_path, HEADER + line)
-    assert (at_line, at_column) == (2, column)
+def test_what_is_wrong_is_told_with_its_place(tmp_path: Path, wrong: str, name: str, says: str) -> None:
+    ((at_line, at_column, at_name, told),) = problems(tmp_path, HEADER + wrong)
+    assert (at_line, at_column, at_name) == (2, COLUMNS.index(name) + 1, name)
     assert told.startswith(says)
 
 
+def test_what_is_wrong_with_a_whole_line(tmp_path: Path) -> None:
+    text = HEADER + 'merchant,"unclosed\n' + "terminal" + "," * len(COLUMNS) + "more\n" + MERCHANT
+    unclosed, wide = problems(tmp_path, text)
+    assert unclosed == (2, 0, "", "not CSV: a quote is opened and not closed in this line; a cell holds no line break")
+    assert wide[:3] == (3, len(COLUMNS) + 1, "")
+    assert wide[3].startswith(f"{len(COLUMNS) + 1} cells, the header has {len(COLUMNS)}: put a cell that holds a comma")
+    assert [number for number, _ in read_rows(tmp_path / "own.csv").rows["merchant"]] == [4]
+
+
+def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+    text = HEADER + line("terminal", tmk="xyz") + line("account", pan=PAN, available="-1")
+    assert [(number, name) for number, _, name, _ in problems(tmp_path, text)] == [
+        (2, "merchant_id"),
+        (2, "terminal_id"),
+        (2, "tmk"),
+        (3, "issuer_id"),
+        (3, "account_id"),
+        (3, "expiry"),
+        (3, "available"),
+    ]
+
+
+def test_a_column_that_the_file_lacks_is_named_all_the_same(tmp_path: Path) -> None:
+    assert problems(tmp_path, "type,merchant_id,name\nmerchant,104290070110009,A\n") == [
+        (2, 0, "", "mcc is missing: every merchant has one")
+    ]
+
+
 def test_a_card_number_or_key_in_the_wrong_place_is_not_repeated(tmp_path: Path) -> None:
-    text = f"type,merchant_id,name,mcc\nmerchant,{PAN},{PAN},{TMK}\n{PAN},,,\n"
+    wrong = [
+        *({**MERCHANT_ROW, column: PAN} for column in ("mcc", "ceiling_percent", "validity_days", "rules")),
+        {**MERCHANT_ROW, "rules": f"completions={PAN}"},
+        {**MERCHANT_ROW, "mcc": TMK, "rules": f"{TMK}=1;rest=issuer"},
+    ]
+    text = HEADER + "".join(line("merchant", **row) for row in wrong) + f"{PAN}\n"
     told = problems(tmp_path, text) + problems(tmp_path, f"type,{PAN}\n")
-    assert len(told) >= 4
-    assert not any(PAN in says or TMK in says for _, _, says in told)
+    assert len(told) >= len(wrong) + 3
+    assert not any(PAN in says or TMK in says for *_, says in told)
+
+
+def test_the_same_twice(tmp_path: Path) -> None:
+    another = line("account", **ACCOUNT_ROW | {"account_id": "ACC-2"})
+    assert problems(tmp_path, WHOLE + MERCHANT + another) == [
+        (9, 2, "merchant_id", "this merchant stands in line 2 already"),
+        (10, COLUMNS.index("pan") + 1, "pan", "this card stands in line 6 already"),
+    ]
+
+
+# --- files that are something else --------------------------------------------------------------------------------
 
 
 def test_a_header_that_fits_nothing(tmp_path: Path) -> None:
-    assert [problem[:2] for problem in problems(tmp_path, "kind,merchant_id,merchant_id\n")] == [(1, 0), (1, 3)]
-    assert problems(tmp_path, "")[0][:2] == (1, 0)
+    assert problems(tmp_path, "kind,merchant_id,merchant_id,colour,,name\nmerchant\n") == [
+        (1, 0, "", "no column is named `type`: see `holdfast import --help`"),
+        (1, 3, "merchant_id", "stands in the header twice: remove one"),
+        (1, 4, "", "no type has a column 'colour': remove it, or see `holdfast import --help`"),
+        (1, 5, "", "a column without a name: remove it, or see `holdfast import --help`"),
+    ]
 
 
-def test_the_same_row_twice(tmp_path: Path) -> None:
-    ((line, column, says),) = problems(tmp_path, WHOLE + MERCHANT)
-    assert (line, column, says) == (8, 2, "this merchant stands in line 2 already")
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "line 1: empty: the first line names the columns, see `holdfast import --help`"),
+        ("\n" + WHOLE, "line 1: empty: the first line names the columns, see `holdfast import --help`"),
+        (MERCHANT + TERMINAL, "line 1: a merchant, where the columns are named: put a line with their names before it"),
+        (HEADER, "line 2: there is no row below the names of the columns"),
+        (HEADER + ",,\n", "line 2: there is no row below the names of the columns"),
+        (WHOLE.replace(",", ";"), "line 1: semicolons separate the cells: save the file with commas between them"),
+        (WHOLE.replace(",", "\t"), "line 1: tabs separate the cells: save the file with commas between them"),
+        ('type,"name\n', "line 1: not CSV: unexpected end of data"),
+        (WHOLE.encode("utf-16"), "is UTF-16: save it as CSV in UTF-8"),
+        (b"PK\x03\x04\x14\x00", "is a spreadsheet: save it as CSV in UTF-8"),
+        (
+            WHOLE.encode("gb18030"),
+            "line 2, column 3 (name): not UTF-8; it looks like GBK: give --encoding gbk, or save the file as UTF-8",
+        ),
+        (WHOLE.encode() + b"hot-card,\xff\xff\n", "line 9, column 2 (merchant_id): not UTF-8: save the file as UTF-8"),
+    ],
+)
+def test_a_file_that_cannot_be_read(tmp_path: Path, text: str | bytes, says: str) -> None:
+    assert refusal(tmp_path, text) == says
 
 
-def test_a_file_that_is_no_csv(tmp_path: Path) -> None:
-    assert problems(tmp_path, HEADER + 'merchant,"unclosed\n')[0][2].startswith("not CSV")
-    with pytest.raises(BadInput, match="neither UTF-8"):
-        problems(tmp_path, b"type\n\xff\xff\xff")
-    with pytest.raises(BadInput, match="cannot be read"):
+def test_an_encoding_that_is_not_the_files(tmp_path: Path) -> None:
+    assert refusal(tmp_path, b"type,name\nmerchant,\xff\xff\n", "gbk").startswith("line 2, column 2 (name): not GBK")
+    assert refusal(tmp_path, WHOLE, "latin-1") == "--encoding 'latin-1' is not one of utf-8, gbk, gb18030"
+    with pytest.raises(BadInput, match="cannot be read: No such file"):
         read_rows(tmp_path / "none.csv")
 
 
-@pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A data folder into which a whole file was imported while nothing ran, and the file."""
-    folder = tmp_path_factory.mktemp("own")
-    file = folder / "own.csv"
-    file.write_text(WHOLE)
-    done = holdfast("import", file, "--data", folder / "data", "--json")
-    assert (done.returncode, json.loads(done.stdout)) == (0, {"imported": dict.fromkeys(KINDS, 1)})
-    return folder / "data", file
+# --- commands -----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def up(own: tuple[Path, Path]) -> Iterator[Up]:
-    with running(own[0], "--pos", "127.0.0.1:0") as it:
-        yield it
-
-
-def test_what_was_imported_serves(up: Up) -> None:
-    counter = Counter.__new__(Counter)
-    host, _, port = up.ready["pos"].partition(":")
-    counter.place = (host, int(port))
-    counter.terminal = StandardTerminal("T0000009", "104290070110009", bytes.fromhex(TMK))
-    counter.sign_on()
-    assert counter.ask(counter.terminal.pre_auth(PAN, 60_00)).get(39) == "00"
-    assert counter.ask(counter.terminal.pre_auth(PAN, 60_00)).get(39) == "51"
-    assert counter.ask(counter.terminal.pre_auth("6210000000000029", 60_00)).get(39) == "43"
-
-
-def test_the_same_file_again_changes_no_money(up: Up, own: tuple[Path, Path]) -> None:
-    done = holdfast("import", own[1], "--data", own[0])
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("imported 1 merchant, 1 terminal, 1 issuer, 1 bin, 1 hot-card, 1 account into /")
-
-
-def test_nothing_is_loaded_while_anything_is_wrong(up: Up, own: tuple[Path, Path], tmp_path: Path) -> None:
-    file = tmp_path / "wrong.csv"
-    dangling = TERMINAL.replace("0009,,", "0007,,").replace("T0000009", "T0000008")
-    file.write_text(HEADER + MERCHANT.replace("0009", "0008") + dangling)
-    before = up.status()["logs"]
-    done = holdfast("import", file, "--data", own[0])
-    assert done.returncode == 2
-    assert done.stderr.splitlines() == [
-        f"holdfast: {file}: line 3, column 2: terminal names merchant 104290070110007, which is neither here "
-        "nor loaded before; nothing was loaded"
-    ]
-    assert up.status()["logs"] == before
-
-
-def test_the_issuers_no_leaves_the_acquirer_as_it_was(up: Up, own: tuple[Path, Path], tmp_path: Path) -> None:
-    file = tmp_path / "taken.csv"
-    file.write_text(HEADER + MERCHANT.replace("0009", "0006") + ACCOUNT.replace("ACC-1", "ACC-2"))
-    before = {row["log"]: row["entries"] for row in up.status()["logs"]}
-    done = holdfast("import", file, "--data", own[0])
-    assert (done.returncode, done.stderr.count("\n")) == (4, 1)
-    assert "has an account already" in done.stderr
-    assert PAN not in done.stderr
-    assert {row["log"]: row["entries"] for row in up.status()["logs"]} == before
+def test_many_rows_become_commands_of_a_bounded_size_in_the_same_order() -> None:
+    rows = {"merchants": [{"n": n} for n in range(3)], "bins": [], "terminals": [{"n": n} for n in range(3, 1200)]}
+    commands = list(packed(rows))
+    assert [list(command) for command in commands] == [["merchants", "terminals"], ["terminals"], ["terminals"]]
+    assert [sum(map(len, command.values())) for command in commands] == [500, 500, 200]
+    assert ROWS_PER_COMMAND_MAX == 500
+    assert [row["n"] for command in commands for those in command.values() for row in those] == list(range(1200))
+    assert list(packed({"bins": []})) == []

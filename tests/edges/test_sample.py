@@ -2,6 +2,7 @@
 
 import json
 
+from holdfast.domain.rules import DOMESTIC, habits_of, rules_of
 from holdfast.edges import sample
 from holdfast.ids import luhn_valid
 from tests.running import holdfast
@@ -14,10 +15,11 @@ def test_the_shape_that_other_tools_rely_on() -> None:
     shown = json.loads(done.stdout)
     assert {"merchants", "terminals", "operators", "cards"} == set(shown)
     assert [row["mcc"] for row in shown["merchants"]][:3] == ["7011", "7512", "8062"]
-    assert (len(shown["terminals"]), len(shown["cards"])) == (5, 20)
+    assert (len(shown["terminals"]), len(shown["cards"])) == (6, 22)
     assert all(set(row) == {"terminal_id", "merchant_id", "tmk"} for row in shown["terminals"])
-    assert all({"name", "pan", "expiry", "issuer", "available"} <= set(row) for row in shown["cards"])
-    assert len({row["issuer"] for row in shown["cards"]}) == 2
+    card = {"name", "pan", "expiry", "issuer", "available", "sequence", "service_code"}
+    assert all(card <= set(row) for row in shown["cards"])
+    assert len({row["issuer"] for row in shown["cards"]}) == 4
     assert all(type(row["available"]) is int for row in shown["cards"])
 
 
@@ -63,3 +65,17 @@ def test_the_parties_are_given_what_belongs_together() -> None:
     assert {row["merchant_id"] for row in acquirer["terminals"]} == merchants
     assert {row["issuer_id"] for row in issuer["accounts"]} == set(zone)
     assert {row["issuer_id"] for row in acquirer["bins"]} == set(zone)
+    assert {row["issuer_id"] for row in issuer["links"]} == set(zone)
+    assert len({row["imk_ac"] for row in issuer["links"]}) == len(zone)
+
+
+def test_there_is_a_foreign_card_of_each_scheme() -> None:
+    schemes = {row["prefix"]: row["scheme"] for row in sample.for_acquirer("here")["bins"]}
+    assert set(schemes.values()) == {DOMESTIC, "VIS", "MCC"}
+    assert {schemes[row["pan"][:6]] for row in sample.CARDS} == set(schemes.values())
+
+
+def test_one_merchant_has_rules_of_its_own_and_every_text_can_be_read() -> None:
+    own = [rules_of(DOMESTIC, row["mcc"], "", "", "", row["rules"]) for row in sample.MERCHANTS]
+    assert {(rules.ceiling_percent, rules.completions) for rules in own} == {(115, "one"), (100, "several")}
+    assert habits_of(sample.ISSUERS[2]["habits"]).rest == "kept"

@@ -8,8 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from holdfast.domain.rules import DOMESTIC, parse_habit, parse_rule
-from holdfast.errors import BadInput
+from holdfast.errors import BadInput, KeyRefused
 from holdfast.ids import luhn_valid
+from holdfast.keys.algorithms import MACS
+from holdfast.keys.interface import IMK_AC, TMK, ZONE_MAC, ZONE_PIN
+from holdfast.keys.keyblock import CLEAR_DIGITS, check_key_text
 from holdfast.money import parse_amount
 from holdfast.runtime.config import HERE, parse_address
 
@@ -75,13 +78,20 @@ def _pan(text: str) -> str:
     return text
 
 
-def _key(*sizes: int) -> Parse:
-    """A key in hex, of one of these sizes in digits."""
+def _key(purpose: str, *sizes: int) -> Parse:
+    """A key: in hex, of one of these sizes in digits, or a TR-31 block. Whether a block holds is asked later."""
 
     def parse(text: str) -> str:
-        if re.fullmatch("[0-9A-Fa-f]+", text) is None:
-            at = re.match("[0-9A-Fa-f]*", text)
-            raise BadInput(f"this is not hex: character {at.end() + 1 if at else 1} is none of 0-9 and A-F")
+        if is_block(text):
+            try:
+                check_key_text(purpose, text)
+            except KeyRefused as error:
+                raise BadInput(str(error)) from None
+            return text
+        hexadecimal = re.match("[0-9A-Fa-f]*", text)
+        if hexadecimal is None or hexadecimal.end() < len(text):
+            at = hexadecimal.end() + 1 if hexadecimal else 1
+            raise BadInput(f"this is no key in hex: character {at} is none of 0-9 and A-F")
         if len(text) not in sizes:
             raise BadInput(f"{len(text)} hex digits are no key of {_or(sizes)}")
         return text.upper()
@@ -184,16 +194,18 @@ KINDS: dict[str, dict[str, Column]] = {
     "terminal": {
         "terminal_id": Column(_TERMINAL_ID),
         "merchant_id": Column(_MERCHANT_ID),
-        "tmk": Column(_key(16, 32, 48)),
+        "tmk": Column(_key(TMK, *CLEAR_DIGITS)),
         "enabled": Column(_YES_NO, True),
+        "mac_algorithm": Column(_one_of(**{name: name for name in MACS}), "ecb"),
+        "notice": Column(_matching("[0-9]", "the digit that the header of an answer holds"), "0"),
     },
     "issuer": {
         "issuer_id": Column(_ISSUER_ID),
         "name": Column(_name),
         "address": Column(_address),
-        "zone_mac": Column(_key(32)),
-        "zone_pin": Column(_key(32)),
-        "imk_ac": Column(_key(32), ""),
+        "zone_mac": Column(_key(ZONE_MAC, 32)),
+        "zone_pin": Column(_key(ZONE_PIN, 32)),
+        "imk_ac": Column(_key(IMK_AC, 32), ""),
         "validity_days": Column(_one(parse_habit, "validity_days"), ""),
         "over_hold": Column(_one(parse_habit, "over_hold"), ""),
         "habits": Column(_HABITS, NOT_SAID),
@@ -231,11 +243,24 @@ REFERENCES = {
     ("account", "issuer_id"): "issuer",
 }
 
+KEYS = {
+    ("terminal", "tmk"): TMK,
+    ("issuer", "zone_mac"): ZONE_MAC,
+    ("issuer", "zone_pin"): ZONE_PIN,
+    ("issuer", "imk_ac"): IMK_AC,
+}
+"""Where keys stand, and what for."""
+
 SHORTHANDS = {
     "merchant": ("rules", ("ceiling_percent", "validity_days")),
     "issuer": ("habits", ("validity_days", "over_hold")),
 }
 """Columns of their own for what is said most often; a row's rules or habits are both together."""
+
+
+def is_block(text: str) -> bool:
+    """Whether a key is a TR-31 block, not hex."""
+    return len(text) > CLEAR_DIGITS[-1]
 
 
 def together(kind: str, row: Row) -> dict[str, Any]:

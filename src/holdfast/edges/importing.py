@@ -9,6 +9,7 @@ waits long behind one; the same file may be imported again, also after it was in
 import asyncio
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -20,11 +21,13 @@ from holdfast.domain.records import ISSUERS, MERCHANTS
 from holdfast.domain.rules import canonical
 from holdfast.edges.doors import OutcomeUnknown, tell_acquirer, tell_issuer
 from holdfast.edges.import_file import Content, Problem, place, read_rows
-from holdfast.edges.import_rows import REFERENCES, Row, together
+from holdfast.edges.import_rows import KEYS, REFERENCES, Row, is_block, together
 from holdfast.edges.output import print_json
 from holdfast.edges.places import DataOption, DbOption, JsonOption, KeysOption, data_path
 from holdfast.edges.up import tell
-from holdfast.errors import BadInput, Unreachable
+from holdfast.errors import BadInput, KeyRefused, Unreachable
+from holdfast.keys import protection
+from holdfast.keys.keyblock import clear_key_of
 from holdfast.runtime.config import ACQUIRER, HERE, Address, notice_of, role_dsns
 from holdfast.runtime.datafolder import DataFolder
 from holdfast.runtime.logs import open_log
@@ -34,7 +37,7 @@ from holdfast.store.postgres_reader import PostgresReader
 EXIT_UNKNOWN = 3
 PROBLEMS_SHOWN_MAX = 20
 
-ROWS_PER_COMMAND_MAX = 1000
+ROWS_PER_COMMAND_MAX = 500
 """One commit: a terminal's request that comes meanwhile waits some tens of milliseconds, not seconds."""
 
 
@@ -70,10 +73,11 @@ def import_file(
     hot-card  pan* reason*
     account   account_id* issuer_id* pan* expiry* kind status pin frozen_percent available*
 
-    Keys are hex: 32 digits, a tmk 16, 32 or 48. Rules and habits are like `ceiling_percent=100;completions=several`. An
-    issuer's address is host:port, or `here` for the one that `holdfast up` runs (only it has accounts). When anything
-    is wrong, every problem is told with line and column and nothing is loaded, or with --skip-bad all but the bad
-    lines. The same file may be imported again. It holds keys in clear: delete it afterwards.
+    Keys are 32 hex digits (a tmk may have 16 or 48) or TR-31 blocks; rules and habits are like
+    `ceiling_percent=100;completions=several`. An issuer's address is host:port, or `here` for the one that `holdfast
+    up` runs (only it has accounts). When anything is wrong, every problem is told with line and column and nothing is
+    loaded; with --skip-bad all but the bad lines. The same file may be imported again. It holds keys in clear: delete
+    it afterwards.
     """
     content = read_rows(file, encoding)
     skipped = _judged(file, content, content.problems, skip_bad)
@@ -144,8 +148,8 @@ class Loading(NamedTuple):
             notice = notice_of(self.folder)
         except Unreachable:
             return await self._load_alone(content, skipped)
-        dsns = role_dsns(notice.database, Path(notice.keys))
-        return await self._load_into(dsns.reader_acquirer, content, skipped)
+        keys = Path(notice.keys)
+        return await self._load_into(role_dsns(notice.database, keys).reader_acquirer, keys, content, skipped)
 
     async def _load_alone(self, content: Content, skipped: list[Problem]) -> Loaded:
         with self.folder.lock("import"):
@@ -156,18 +160,18 @@ class Loading(NamedTuple):
             try:
                 dsns = await supervisor.start()
                 await supervisor.wait_for_doors()
-                return await self._load_into(dsns.reader_acquirer, content, skipped)
+                return await self._load_into(dsns.reader_acquirer, self.keys, content, skipped)
             finally:
                 await supervisor.stop()
 
-    async def _load_into(self, reader_dsn: str, content: Content, skipped: list[Problem]) -> Loaded:
-        problems = [*await dangling(reader_dsn, content), *await self._taken(content)]
-        bad = _judged(self.file, content, problems, self.skip_bad)
+    async def _load_into(self, reader_dsn: str, keys: Path, content: Content, skipped: list[Problem]) -> Loaded:
+        problems = [*unopened(keys, content), *await dangling(reader_dsn, content), *await self._taken(content)]
+        bad = _judged(self.file, content, [*skipped, *problems], self.skip_bad)
         good = content.without(bad)
         rows = {kind: [row for _, row in numbered] for kind, numbered in good.rows.items()}
         with _bar(sum(map(len, rows.values()))) as bar:
             await self._tell_all(rows, bar)
-        return Loaded({kind: len(those) for kind, those in rows.items() if those}, [*skipped, *bad])
+        return Loaded({kind: len(those) for kind, those in rows.items() if those}, bad)
 
     async def _taken(self, content: Content) -> list[Problem]:
         """Accounts whose card has an account already, which is another one."""
@@ -221,6 +225,19 @@ def packed(arguments: Mapping[str, Sequence[Row]]) -> Iterator[dict[str, list[Ro
                 command, room = {}, ROWS_PER_COMMAND_MAX
     if command:
         yield command
+
+
+def unopened(keys: Path, content: Content) -> Iterator[Problem]:
+    """Key blocks that do not hold under the key-block protection key of the installation."""
+    # Read once for all blocks: the parties, which read it for each, will find the same.
+    protection_key = cache(partial(protection.read, keys))
+    for (kind, name), purpose in KEYS.items():
+        for line, row in content.rows[kind]:
+            if is_block(row[name]):
+                try:
+                    clear_key_of(purpose, row[name], protection_key)
+                except KeyRefused as error:
+                    yield content.problem(line, name, str(error))
 
 
 async def dangling(reader_dsn: str, content: Content) -> list[Problem]:

@@ -46,8 +46,8 @@ def open_accounts(event: Command) -> Decision:
     """`{"accounts": [{…}], "links": [{…}]}`, checked before by whoever read the file.
 
     An account: `account_id`, `issuer_id`, `pan`, `kind` (debit, credit), `expiry` (YYMM), `status` (normal, lost,
-    stolen), `pin` (or None), `frozen_percent`, `available_minor`. A link: `issuer_id`, `zone_mac` and `zone_pin` (hex),
-    `imk_ac` (hex, or None), `habits` (see `domain.rules`).
+    stolen), `pin` (or None), `frozen_percent`, `available_minor`. A link: `issuer_id`, `zone_mac`, `zone_pin` and
+    `imk_ac` (keys as text, the last one may be missing), `habits` (see `domain.rules`).
     """
     given, links = event.arguments.get("accounts", ()), event.arguments.get("links", ())
     keyed = yield from wrapped(links)
@@ -94,10 +94,11 @@ def holder_of(card: bytes) -> Find:
 
 def wrapped(links: Sequence[Given]) -> Generator[tuple[Want, ...], Any, list[Write]]:
     """The links, their keys wrapped."""
-    macs = yield tuple(import_key("zone-mac", bytes.fromhex(row["zone_mac"])) for row in links)
-    pins = yield tuple(import_key("zone-pin", bytes.fromhex(row["zone_pin"])) for row in links)
+    macs = yield tuple(import_key("zone-mac", row["zone_mac"]) for row in links)
+    pins = yield tuple(import_key("zone-pin", row["zone_pin"]) for row in links)
     with_imk = [row for row in links if row.get("imk_ac")]
-    imks = yield tuple(import_key("imk-ac", bytes.fromhex(row["imk_ac"])) for row in with_imk)
+    imks = yield tuple(import_key("imk-ac", row["imk_ac"]) for row in with_imk)
+    assert None not in (*macs, *pins, *imks), "a bad key was let through by whoever read the file"
     imk_of = {row["issuer_id"]: imk for row, imk in zip(with_imk, imks, strict=True)}
     return [
         put(ISSUER_LINKS, IssuerLink(row["issuer_id"], mac, pin, imk_of.get(row["issuer_id"]), row["habits"]))

@@ -1,6 +1,6 @@
 """Commands at the acquirer's door: own schemes, merchants, terminals, BINs, issuers and hot list.
 
-Keys come in clear over the local socket (0700), are wrapped at once, and stand in no entry.
+Keys come as text over the local socket (0700), are wrapped at once, and stand in no entry.
 """
 
 from collections.abc import Generator
@@ -25,9 +25,9 @@ from holdfast.domain.tables import Write, put
 from holdfast.parties.step import TURN, Command, Decision, KeyOperation, Outcome, Step, Want, pan_hash
 
 
-def import_key(purpose: str, clear: bytes) -> KeyOperation:
-    """-> bytes: a key that came in clear, wrapped."""
-    return KeyOperation("import_key", (purpose, clear))
+def import_key(purpose: str, text: str) -> KeyOperation:
+    """-> bytes: a key that came in hex or as a TR-31 block, wrapped; None when it is no such key."""
+    return KeyOperation("import_text", (purpose, text))
 
 
 def obey(event: Command) -> Decision:
@@ -51,7 +51,7 @@ def unknown(event: Command) -> Decision:
 def take_in(event: Command) -> Decision:
     """Rows of reference tables, checked by whoever read the file: `{"merchants": [{…}], "terminals": […], …}`.
 
-    A row has the fields of its record, keys in hex and a hot card its `pan`; what has a default may be missing.
+    A row has the fields of its record, its keys as text and a hot card its `pan`; what has a default may be missing.
     """
     rows = event.arguments
     writes = [put(SCHEMES, Scheme(**row)) for row in rows.get("schemes", ())]
@@ -67,10 +67,10 @@ def take_in(event: Command) -> Decision:
 def keyed_rows(rows: Any) -> Generator[tuple[Want, ...], Any, list[Write]]:
     """Terminals, issuers and hot cards: what carries a key or a card number is wrapped or hashed first."""
     terminals, issuers, hot = rows.get("terminals", ()), rows.get("issuers", ()), rows.get("hot_cards", ())
-    tmks = yield tuple(import_key("tmk", bytes.fromhex(row["tmk"])) for row in terminals)
-    macs = yield tuple(import_key("zone-mac", bytes.fromhex(row["zone_mac"])) for row in issuers)
-    pins = yield tuple(import_key("zone-pin", bytes.fromhex(row["zone_pin"])) for row in issuers)
-    assert None not in (*tmks, *macs, *pins), "a key of another size was let through by whoever read the file"
+    tmks = yield tuple(import_key("tmk", row["tmk"]) for row in terminals)
+    macs = yield tuple(import_key("zone-mac", row["zone_mac"]) for row in issuers)
+    pins = yield tuple(import_key("zone-pin", row["zone_pin"]) for row in issuers)
+    assert None not in (*tmks, *macs, *pins), "a bad key was let through by whoever read the file"
     hashes = yield tuple(pan_hash(row["pan"]) for row in hot)
     writes = [put(TERMINALS, Terminal(**row | {"tmk": tmk})) for row, tmk in zip(terminals, tmks, strict=True)]
     for row, mac, pin in zip(issuers, macs, pins, strict=True):
