@@ -137,6 +137,7 @@ def test_the_compiled_writer_agrees_with_the_plain_one(dialect: Dialect, draw: s
         message.fields[number] = draw.draw(strange)
     message.mti = draw.draw(st.one_of(st.just(message.mti), st.text("01a٣", max_size=5)))
     message.header = draw.draw(st.one_of(st.just(message.header), st.binary(max_size=7)))
+    message.processing_request = draw.draw(st.sampled_from(["", "", "3", "F", "٣", "12"]))
     write = compile_writer(dialect, sorted(set(message.fields) - {0}))
     if 0 not in message.fields:
         assert outcome(write, message) == outcome(lambda message: write_message(dialect, message), message)
