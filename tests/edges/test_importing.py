@@ -6,8 +6,8 @@ import pytest
 from psec import tr31
 
 from holdfast.edges.import_file import read_rows
-from holdfast.edges.import_rows import KINDS, together
-from holdfast.edges.importing import ROWS_PER_COMMAND_MAX, for_acquirer, for_issuer, packed
+from holdfast.edges.import_rows import KINDS, REQUIRED, together
+from holdfast.edges.importing import ROWS_PER_COMMAND_MAX, for_acquirer, for_issuer, import_file, packed
 from holdfast.errors import BadInput
 from tests.own_file import (
     ACCOUNT_ROW,
@@ -302,3 +302,11 @@ def test_many_rows_become_commands_of_a_bounded_size_in_the_same_order() -> None
     assert ROWS_PER_COMMAND_MAX == 500
     assert [row["n"] for command in commands for those in command.values() for row in those] == list(range(1200))
     assert list(packed({"bins": []})) == []
+
+
+def test_the_help_names_every_column_and_stars_those_that_must_be_there() -> None:
+    lines = (line.split() for line in (import_file.__doc__ or "").splitlines())
+    assert {words[0]: words[1:] for words in lines if words and words[0] in KINDS} == {
+        kind: [f"{name}*" if column.default is REQUIRED else name for name, column in columns.items()]
+        for kind, columns in KINDS.items()
+    }
