@@ -25,7 +25,7 @@ pre-authorization approved
   63 | 0031 435550                   | CUP                              | 31 bytes: UnionPay
      | D6D0B9FAD2F8C1AA202020202020202020202020 | '中国银联            ' | issuer's text, twenty bytes
      | D7A3C4FAD3E4BFEC              | 祝您愉快                         | centre's text, eight
-  64 | 4142434431323334              | ABCD1234                         | MAC
+  64 | 41424344 31323334             | ABCD1234                         | MAC
 
 chip pre-authorization approved, with the issuer's cryptogram
 6000000003 603100311314 0110 303A02810ED08213
@@ -50,7 +50,7 @@ chip pre-authorization approved, with the issuer's cryptogram
      | 8A 02 3030                    |                                  | response code, 4
   60 | 0013 10 000001 000 5 0 0      | 1000000100050                    | as asked
   63 | 0003 435550                   | CUP                              | UnionPay
-  64 | 3132333441424344              | 1234ABCD                         | MAC
+  64 | 31323334 41424344             | 1234ABCD                         | MAC
 
 sale approved for a part
 6000000003 603100311314 0210 303A00810ED08413
@@ -75,7 +75,7 @@ sale approved for a part
      | 303030303030303030303030      | 000000000000                     | nothing is left
   60 | 0017 22 000001 000 6 0 1 0000 | 22000001000601000                | sale, partial approval possible
   63 | 0003 435550                   | CUP                              | UnionPay
-  64 | 3030303030303030              | 00000000                         | MAC
+  64 | 30303030 30303030             | 00000000                         | MAC
 
 pre-authorization approved, important customer
 6000000003 603100311314 0110 303A00810ED08413
@@ -100,7 +100,7 @@ pre-authorization approved, important customer
      | 303030303035303030303030      | 000005000000                     | 50000.00
   60 | 0013 10 000001 000 5 0 0      | 1000000100050                    | as asked
   63 | 0003 435550                   | CUP                              | UnionPay
-  64 | 3030303030303031              | 00000001                         | MAC
+  64 | 30303030 30303031             | 00000001                         | MAC
 
 increment approved with a reservation
 6000000003 603100311314 0110 303A00810ED08413
@@ -125,7 +125,7 @@ increment approved with a reservation
      | 303030303030303031303030      | 000000001000                     | 10.00 overdrawn
   60 | 0013 10 000001 000 5 0 0      | 1000000100050                    | as asked
   63 | 0003 435550                   | CUP                              | UnionPay
-  64 | 3030303030303032              | 00000002                         | MAC
+  64 | 30303030 30303032             | 00000002                         | MAC
 
 completion approved
 6000000003 603100311314 0210 303A00810ED08013
@@ -147,7 +147,7 @@ completion approved
   49 | 313536                        | 156                              | renminbi
   60 | 0013 20 000001 000 5 0 0      | 2000000100050                    | as asked
   63 | 0003 435550                   | CUP                              | UnionPay
-  64 | 4131423243334434              | A1B2C3D4                         | MAC
+  64 | 41314232 43334434             | A1B2C3D4                         | MAC
 
 balance told
 6000000003 603100311314 0210 203A00810AD08411
@@ -169,7 +169,7 @@ balance told
      | 313536 43                     | 156C                             | renminbi, credit
      | 303030303030333030303030      | 000000300000                     | 3000.00
   60 | 0013 01 000001 000 6 0 0      | 0100000100060                    | as asked
-  64 | 3837363534333231              | 87654321                         | MAC
+  64 | 38373635 34333231             | 87654321                         | MAC
 
 completion advice taken, to a terminal that keeps a chain
 6000000003 603100311314 0230 303800000AC08091
@@ -185,7 +185,7 @@ completion advice taken, to a terminal that keeps a chain
   49 | 313536                        | 156                              | renminbi
   57 | 0012 4846317C412D303030313330 | HF1|A-000130                     | register entry
   60 | 0013 24 000001 000 5 0 0      | 2400000100050                    | as asked
-  64 | 3132333435363738              | 12345678                         | MAC
+  64 | 31323334 35363738             | 12345678                         | MAC
 
 completion void approved
 6000000003 603100311314 0210 303800010AC08011
@@ -201,7 +201,7 @@ completion void approved
   42 | 313034313130313730313130303031 | 104110170110001                 | merchant
   49 | 313536                        | 156                              | renminbi
   60 | 0013 21 000001 000 5 0 0      | 2100000100050                    | as asked
-  64 | 3838393941414242              | 8899AABB                         | MAC
+  64 | 38383939 41414242             | 8899AABB                         | MAC
 
 refund approved
 6000000003 603100311314 0230 303800010AC08011
@@ -217,7 +217,7 @@ refund approved
   42 | 313034313130313730313130303031 | 104110170110001                 | merchant
   49 | 313536                        | 156                              | renminbi
   60 | 0013 25 000001 000 5 0 0      | 2500000100050                    | as asked
-  64 | 4445414442454546              | DEADBEEF                         | MAC
+  64 | 44454144 42454546             | DEADBEEF                         | MAC
 
 reversal done
 6000000003 603100311314 0410 303800800AC08011
@@ -233,7 +233,7 @@ reversal done
   42 | 313034313130313730313130303031 | 104110170110001                 | merchant
   49 | 313536                        | 156                              | renminbi
   60 | 0013 10 000001 000 5 0 0      | 1000000100050                    | as the original
-  64 | 3939383837373636              | 99887766                         | MAC
+  64 | 39393838 37373636             | 99887766                         | MAC
 """
 
 REFUSED = """
@@ -251,7 +251,7 @@ pre-authorization declined for want of money
   42 | 313034313130313730313130303031 | 104110170110001                 | merchant
   49 | 313536                        | 156                              | renminbi
   60 | 0013 10 000001 000 5 0 0      | 1000000100050                    | as asked
-  64 | 3131313131313131              | 11111111                         | MAC
+  64 | 31313131 31313131             | 11111111                         | MAC
 
 void of a pre-authorization not in full
 6000000003 603100311314 0110 303800800AC08011
@@ -267,7 +267,7 @@ void of a pre-authorization not in full
   42 | 313034313130313730313130303031 | 104110170110001                 | merchant
   49 | 313536                        | 156                              | renminbi
   60 | 0013 11 000001 000 5 0 0      | 1100000100050                    | as asked
-  64 | 3232323232323232              | 22222222                         | MAC
+  64 | 32323232 32323232             | 22222222                         | MAC
 
 pre-authorization that the issuer did not answer, asking to sign on again
 6000000003 603103311314 0110 303800800AC08011
@@ -283,7 +283,7 @@ pre-authorization that the issuer did not answer, asking to sign on again
   42 | 313034313130313730313130303031 | 104110170110001                 | merchant
   49 | 313536                        | 156                              | renminbi
   60 | 0013 10 000001 000 5 0 0      | 1000000100050                    | as asked
-  64 | 3333333333333333              | 33333333                         | MAC
+  64 | 33333333 33333333             | 33333333                         | MAC
 
 completion without an original
 6000000003 603100311314 0210 003800000AC00010

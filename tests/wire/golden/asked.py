@@ -17,7 +17,7 @@ pre-authorization by chip, with PIN
   42 | 313034313130313730313130303031 | 104110170110001                 | merchant
   49 | 313536                        | 156                              | renminbi
   52 | 1122334455667788              | 0x1122334455667788               | PIN block
-  53 | 2600000000000000              | 2600000000000000                 | with card number, triple DES
+  53 | 2600 000000000000             | '26' '00000000000000'            | with card number, triple DES
   55 | 0102                          | bytes:                           | chip data: 102 bytes
      | 9F26 08 A1B2C3D4E5F60718      |                                  | cryptogram, 11 bytes
      | 9F27 01 80                    |                                  | ARQC, 4
@@ -34,7 +34,7 @@ pre-authorization by chip, with PIN
      | 9F03 06 000000000000          |                                  | other amount, 9
      | 9F33 03 E0F9C8                |                                  | terminal capabilities, 6
   60 | 0013 10 000001 000 5 0 0      | 1000000100050                    | pre-authorization, batch 1, reads chip
-  64 | 3132333441424344              | 1234ABCD                         | MAC: eight characters
+  64 | 31323334 41424344             | 1234ABCD                         | MAC: eight characters
 
 pre-authorization by stripe, with PIN and encrypted track
 6000030000 603100311314 0100 302004C020C09811
@@ -51,7 +51,7 @@ pre-authorization by stripe, with PIN and encrypted track
   52 | FFEEDDCCBBAA9988              | 0xFFEEDDCCBBAA9988               | PIN block
   53 | 2610000000000000              | 2610000000000000                 | third digit 1: track encrypted
   60 | 0013 10 000001 000 5 0 0      | 1000000100050                    | pre-authorization
-  64 | 3030303030303030              | 00000000                         | MAC
+  64 | 30303030 30303030             | 00000000                         | MAC
 
 pre-authorization by telephone
 6000030000 603100311314 0100 7024048000C08013
@@ -67,7 +67,7 @@ pre-authorization by telephone
   49 | 313536                        | 156                              | renminbi
   60 | 0013 10 000001 000 5 0 0      | 1000000100050                    | pre-authorization
   63 | 0003 303120                   | '01 '                            | operator 01 and a space
-  64 | 4630453144324333              | F0E1D2C3                         | MAC
+  64 | 46304531 44324333             | F0E1D2C3                         | MAC
 
 increment by stripe
 6000030000 603100311314 0100 302004C024C09819
@@ -83,10 +83,10 @@ increment by stripe
   42 | 313034313130313730313130303031 | 104110170110001                 | merchant
   49 | 313536                        | 156                              | renminbi
   52 | 0102030405060708              | 0x0102030405060708               | PIN block
-  53 | 2600000000000000              | 2600000000000000                 | with card number, triple DES
+  53 | 2600 000000000000             | '26' '00000000000000'            | with card number, triple DES
   60 | 0013 10 000001 000 5 0 0      | 1000000100050                    | pre-authorization
   61 | 0016 000000 000000 0000       | 0000000000000000                 | sixteen zeros
-  64 | 4131423243334434              | A1B2C3D4                         | MAC
+  64 | 41314232 43334434             | A1B2C3D4                         | MAC
 
 void of a pre-authorization, keyed
 6000030000 603100311314 0100 7024048004C0801B
@@ -104,7 +104,7 @@ void of a pre-authorization, keyed
   60 | 0013 11 000001 000 5 0 0      | 1100000100050                    | void of a pre-authorization
   61 | 0016 000000 000000 1122       | 0000000000001122                 | batch and trace not known, November 22
   63 | 0003 393920                   | '99 '                            | supervisor
-  64 | 3142324333443445              | 1B2C3D4E                         | MAC
+  64 | 31423243 33443445             | 1B2C3D4E                         | MAC
 
 reversal of a pre-authorization that nobody answered
 6000030000 603100311314 0400 7024068002C08211
@@ -124,7 +124,7 @@ reversal of a pre-authorization that nobody answered
      | 95 05 0080048000              |                                  | verification results, 7
      | 9F36 02 001C                  |                                  | transaction counter, 5
   60 | 0013 10 000001 000 5 0 0      | 1000000100050                    | as the original
-  64 | 3939383837373636              | 99887766                         | MAC
+  64 | 39393838 37373636             | 99887766                         | MAC
 
 reversal of a void whose answer had a wrong MAC
 6000030000 603100311314 0400 7024048006C08019
@@ -142,7 +142,7 @@ reversal of a void whose answer had a wrong MAC
   49 | 313536                        | 156                              | renminbi
   60 | 0013 11 000001 000 5 0 0      | 1100000100050                    | as the void
   61 | 0016 000001 000127 1122       | 0000010001271122                 | batch and trace of the void, its date
-  64 | 3535343433333232              | 55443322                         | MAC
+  64 | 35353434 33333232             | 55443322                         | MAC
 """
 
 COMPLETIONS = """
@@ -161,7 +161,7 @@ completion, keyed
   49 | 313536                        | 156                              | renminbi
   60 | 0013 20 000001 000 5 0 0      | 2000000100050                    | completion request
   61 | 0016 000001 000123 1122       | 0000010001231122                 | batch, trace, date of the original
-  64 | 4131423243334434              | A1B2C3D4                         | MAC
+  64 | 41314232 43334434             | A1B2C3D4                         | MAC
 
 completion by stripe, with PIN and track 3
 6000030000 603100311314 0200 302004C034C09819
@@ -181,7 +181,7 @@ completion by stripe, with PIN and track 3
   53 | 2000000000000000              | 2000000000000000                 | with card number, DES
   60 | 0013 20 000001 000 2 0 0      | 2000000100020                    | completion request, reads stripe
   61 | 0016 000000 000000 1122       | 0000000000001122                 | only the date is known
-  64 | 4334443545364637              | C4D5E6F7                         | MAC
+  64 | 43344435 45364637             | C4D5E6F7                         | MAC
 
 completion advice
 6000030000 603100311314 0220 7024048004C0801B
@@ -199,7 +199,7 @@ completion advice
   60 | 0013 24 000001 000 5 0 0      | 2400000100050                    | completion advice
   61 | 0016 000001 000125 1122       | 0000010001251122                 | batch, trace, date of the original
   63 | 0003 303220                   | '02 '                            | operator 02
-  64 | 3132333435363738              | 12345678                         | MAC
+  64 | 31323334 35363738             | 12345678                         | MAC
 
 completion void by stripe
 6000030000 603100311314 0200 302004802CC08019
@@ -216,7 +216,7 @@ completion void by stripe
   49 | 313536                        | 156                              | renminbi
   60 | 0013 21 000001 000 5 0 0      | 2100000100050                    | void of a completion
   61 | 0016 000001 000128 1122       | 0000010001281122                 | batch, trace, date of the completion
-  64 | 3838393941414242              | 8899AABB                         | MAC
+  64 | 38383939 41414242             | 8899AABB                         | MAC
 
 repeat of a completion by a terminal that keeps a chain
 6000030000 603100311314 0201 7024048004C0809B
@@ -235,7 +235,7 @@ repeat of a completion by a terminal that keeps a chain
   60 | 0013 20 000001 000 5 0 0      | 2000000100050                    | completion request
   61 | 0016 000001 000123 1122       | 0000010001231122                 | batch, trace, date of the original
   63 | 0003 303120                   | '01 '                            | operator 01
-  64 | 4142434445464748              | ABCDEFGH                         | MAC
+  64 | 41424344 45464748             | ABCDEFGH                         | MAC
 """
 
 SALES = """
@@ -257,7 +257,7 @@ sale, contactless, no PIN
      | 9F26 08 0011223344556677      |                                  | cryptogram, 11
      | 9F27 01 80                    |                                  | ARQC, 4
   60 | 0017 22 000001 000 6 0 1 0000 | 22000001000601000                | sale, reads contactless, partial approval
-  64 | 3030313132323333              | 00112233                         | MAC
+  64 | 30303131 32323333             | 00112233                         | MAC
 
 void of a sale by stripe
 6000030000 603100311314 0200 302004802CC08019
@@ -274,7 +274,7 @@ void of a sale by stripe
   49 | 313536                        | 156                              | renminbi
   60 | 0013 23 000001 000 5 0 0      | 2300000100050                    | void of a sale
   61 | 0012 000001 000133            | 000001000133                     | batch and trace of the sale
-  64 | 3736353433323130              | 76543210                         | MAC
+  64 | 37363534 33323130             | 76543210                         | MAC
 
 refund, keyed, of a foreign card
 6000030000 603100311314 0220 702404800CC0801B
@@ -293,7 +293,7 @@ refund, keyed, of a foreign card
   60 | 0013 25 000001 000 5 0 0      | 2500000100050                    | refund
   61 | 0016 000000 000099 1101       | 0000000000991101                 | trace and date of the sale
   63 | 0003 303120                   | '01 '                            | operator 01
-  64 | 4445414442454546              | DEADBEEF                         | MAC
+  64 | 44454144 42454546             | DEADBEEF                         | MAC
 
 balance by contactless chip, with PIN
 6000030000 603100311314 0200 602406C020C09A11
@@ -310,9 +310,9 @@ balance by contactless chip, with PIN
   42 | 313034313130313730313130303031 | 104110170110001                 | merchant
   49 | 313536                        | 156                              | renminbi
   52 | A5A5A5A5A5A5A5A5              | 0xA5A5A5A5A5A5A5A5               | PIN block
-  53 | 2600000000000000              | 2600000000000000                 | with card number, triple DES
+  53 | 2600 000000000000             | '26' '00000000000000'            | with card number, triple DES
   55 | 0011                          | bytes:                           | chip data: 11 bytes
      | 9F26 08 8899AABBCCDDEEFF      |                                  | cryptogram
   60 | 0013 01 000001 000 6 0 0      | 0100000100060                    | balance
-  64 | 3132333435363738              | 12345678                         | MAC
+  64 | 31323334 35363738             | 12345678                         | MAC
 """

@@ -133,5 +133,5 @@ what came of an issuer's script
      | 9F36 02 001C                  |                                  | transaction counter, 5
   60 | 0011 10 000001 951 0          | 10000001951                      | script notice
   61 | 0016 000001 000123 1122       | 0000010001231122                 | batch, trace, date of the original
-  64 | 3031323334353637              | 01234567                         | MAC
+  64 | 30313233 34353637             | 01234567                         | MAC
 """
