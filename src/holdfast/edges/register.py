@@ -2,22 +2,30 @@
 
 import asyncio
 import sys
-import time
 from collections.abc import Coroutine
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 
-from holdfast.clock import date_of_mmdd
+from holdfast.edges import exporting
 from holdfast.edges import register_output as show_as
 from holdfast.edges.open_reader import Installation, installation, open_reader
 from holdfast.edges.output import print_json
 from holdfast.edges.places import DataOption, DbOption, JsonOption, KeysOption
+from holdfast.edges.register_filters import (
+    AmountOption,
+    CardOption,
+    DayOption,
+    EntriesOption,
+    KindOption,
+    MerchantOption,
+    RrnOption,
+    TerminalOption,
+    TraceKeyOption,
+    filters_of,
+)
 from holdfast.errors import BadInput, RegisterBroken, StoreError, Unreachable
-from holdfast.ids import parse_trace_key, without_repeat
-from holdfast.money import parse_amount
 from holdfast.reading import proofs
 from holdfast.reading.audit import Audited, verify
 from holdfast.reading.rebuild import ISSUER_BOOK, REGISTER
@@ -47,31 +55,22 @@ def list_rows(
     data: DataOption = None,
     db: DbOption = "",
     keys: KeysOption = None,
-    entries: Annotated[bool, typer.Option("--entries", help="The facts, one by one, instead of requests.")] = False,
-    day: Annotated[str, typer.Option("--date", help="Of that day: 2026-11-22, or MMDD as on the slip.")] = "",
-    terminal: Annotated[str | None, typer.Option(help="Of that terminal.")] = None,
-    merchant: Annotated[str | None, typer.Option(help="Of that merchant.")] = None,
-    card_last4: Annotated[str | None, typer.Option("--card-last4", help="Of cards that end so.")] = None,
-    amount: Annotated[str, typer.Option(help="Of that amount, like 460.50.")] = "",
-    kind: Annotated[str | None, typer.Option(help=f"Of that kind: {', '.join(show_as.KINDS)}.")] = None,
-    rrn: Annotated[str | None, typer.Option(help="With that reference number.")] = None,
-    trace_key: Annotated[str, typer.Option("--trace-key", help="With that trace key.")] = "",
+    entries: EntriesOption = False,
+    day: DayOption = "",
+    terminal: TerminalOption = None,
+    merchant: MerchantOption = None,
+    card_last4: CardOption = None,
+    amount: AmountOption = "",
+    kind: KindOption = None,
+    rrn: RrnOption = None,
+    trace_key: TraceKeyOption = "",
     limit: Annotated[
         int | None, typer.Option(min=1, help=f"At most so many; {SHOWN_MAX} in a table where not given.")
     ] = None,
     json: JsonOption = False,
 ) -> None:
     """List requests in their present state, newest first; with --entries the facts behind them."""
-    filters = Filters(
-        parse_day(day) if day else None,
-        terminal,
-        merchant,
-        parse_last4(card_last4) if card_last4 is not None else None,
-        parse_amount(amount) if amount else None,
-        parse_kind(kind) if kind is not None else None,
-        rrn,
-        normal_key(trace_key) if trace_key else None,
-    )
+    filters = filters_of(day, terminal, merchant, card_last4, amount, kind, rrn, trace_key)
     run(print_list(installation(data, db, keys), filters, entries, limit, json))
 
 
@@ -90,6 +89,31 @@ async def print_list(at: Installation, filters: Filters, entries: bool, limit: i
     show_as.print_rows(shown[:SHOWN_MAX] if cut else shown, entries)
     if cut:
         sys.stdout.write(f"These are the newest {SHOWN_MAX}: --limit shows more, filters show others.\n")
+
+
+@app.command("export")
+def export_rows(
+    file: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write it.")],
+    form: Annotated[str, typer.Option("--format", help="csv, parquet or xlsx; as FILE ends where not given.")] = "",
+    data: DataOption = None,
+    db: DbOption = "",
+    keys: KeysOption = None,
+    entries: EntriesOption = False,
+    day: DayOption = "",
+    terminal: TerminalOption = None,
+    merchant: MerchantOption = None,
+    card_last4: CardOption = None,
+    amount: AmountOption = "",
+    kind: KindOption = None,
+    rrn: RrnOption = None,
+    trace_key: TraceKeyOption = "",
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Write what `list` would list into a file for spreadsheets (csv, xlsx) or analysis (parquet)."""
+    filters = filters_of(day, terminal, merchant, card_last4, amount, kind, rrn, trace_key)
+    order = exporting.order_of(file, form, entries, force)
+    exporting.print_written(run(exporting.export(installation(data, db, keys), filters, order)), json)
 
 
 @app.command("show")
@@ -263,35 +287,3 @@ def read_text(file: str) -> str:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
         raise RegisterBroken(f"{file} is not UTF-8 text: it proves nothing") from None
-
-
-def parse_day(text: str) -> date:
-    """`2026-11-22`, or `1122` as a slip says it; anything else is BadInput."""
-    found = date_of_mmdd(text, time.time_ns() // 1000)
-    if found is not None:
-        return found
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise BadInput(f"date {text!r} is not a day, like 2026-11-22 or 1122") from None
-
-
-def parse_kind(text: str) -> str:
-    """A kind as the tables print it or as it is called in full; BadInput for anything else."""
-    known = {show_as.SHORT_KINDS.get(kind, kind): kind for kind in show_as.KINDS} | {k: k for k in show_as.KINDS}
-    if text not in known:
-        raise BadInput(f"--kind {text!r} is not one of {', '.join(show_as.KINDS)}")
-    return known[text]
-
-
-def parse_last4(text: str) -> str:
-    """Four digits, or BadInput."""
-    if not (len(text) == 4 and text.isascii() and text.isdecimal()):
-        raise BadInput(f"--card-last4 {text!r} is not the last four digits of a card")
-    return text
-
-
-def normal_key(text: str) -> str:
-    """A trace key, that of a repeat as the one of its request; BadInput for anything else."""
-    key = parse_trace_key(text)
-    return str(key._replace(mti=without_repeat(key.mti)))

@@ -17,7 +17,7 @@ from holdfast.reading.order import in_order
 from holdfast.register.canonical import decode_strict
 from holdfast.store.interface import Reader
 
-ROWS_AT_ONCE = 2000
+ROWS_AT_ONCE = 5000
 ENTRIES_AT_ONCE = 1024
 EVER_US = 2**62
 
