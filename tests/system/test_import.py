@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from psec import tr31
 
 from holdfast.domain.records import TERMINALS
 from holdfast.edges.import_rows import KINDS
 from holdfast.edges.importing import PROBLEMS_SHOWN_MAX
 from holdfast.errors import HoldfastError
+from holdfast.keys import protection
 from holdfast.runtime.config import ACQUIRER, notice_of, role_dsns
 from holdfast.runtime.datafolder import DataFolder
 from holdfast.store.postgres_reader import PostgresReader
@@ -99,6 +101,17 @@ def test_the_same_file_again_changes_no_money(up: Up, own: tuple[Path, Path]) ->
     assert done.stdout == f"imported {counted} into {own[0]}\n"
     it = counter(up)
     assert it.ask(it.terminal.pre_auth(PAN, 60_00)).get(39) == "51"
+
+
+def test_a_terminal_whose_key_came_as_a_block_signs_on(up: Up, own: tuple[Path, Path], tmp_path: Path) -> None:
+    one, other = protection.make(own[0] / "keys", protection.AES)
+    agreed = bytes(a ^ b for a, b in zip(one, other, strict=True))
+    block = tr31.wrap(agreed, "D0000K0TB00N0000", bytes.fromhex(TMK))
+    file = tmp_path / "blocks.csv"
+    file.write_text(HEADER + line("terminal", **TERMINAL_ROW | {"terminal_id": "T0000020", "tmk": block}))
+    done = holdfast("import", file, "--data", own[0])
+    assert (done.returncode, done.stderr) == (0, "")
+    counter(up, "T0000020")
 
 
 # --- good and bad lines -------------------------------------------------------------------------------------------
