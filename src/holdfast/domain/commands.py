@@ -52,6 +52,11 @@ class Kind(NamedTuple):
     advice: bool = False
 
     @property
+    def of_holds(self) -> bool:
+        """Whether it belongs to pre-authorization, which a merchant needs a right for."""
+        return self.condition != "00"
+
+    @property
     def needs_original(self) -> bool:
         """Whether it refers to something that was done before."""
         return self.means is not Means.NOTHING
@@ -95,7 +100,7 @@ SALE_VOID = Kind(
     "200000",
     "00",
     "23",
-    Act.VOID_SALE,
+    Act.TAKE_BACK,
     Means.POSTING,
     supervisor=True,
     total="credit",

@@ -40,7 +40,8 @@ class Act(StrEnum):
     VOID = "void"
     EXPIRE = "expire"
     SELL = "sell"
-    VOID_SALE = "void-sale"
+    TAKE_BACK = "take-back"
+    """A sale is voided, or a completion together with its hold."""
 
 
 TRANSITIONS = {
@@ -57,7 +58,8 @@ TRANSITIONS = {
     (State.HELD, Act.REFUND): State.HELD,
     (State.EXPIRED, Act.REFUND): State.EXPIRED,
     (State.NONE, Act.SELL): State.COMPLETED,
-    (State.COMPLETED, Act.VOID_SALE): State.VOIDED,
+    (State.COMPLETED, Act.TAKE_BACK): State.VOIDED,
+    (State.HELD, Act.TAKE_BACK): State.VOIDED,
 }
 
 PLACES = frozenset({Act.PLACE, Act.SELL})
@@ -77,8 +79,9 @@ class Terms(NamedTuple):
     """What an act fixes for its hold beside its amount; the last act that says so counts.
 
     `frozen_minor` is what the issuer froze by it, which may differ from the amount. `code` is the authorization code,
-    `on` the local date (YYYY-MM-DD) of its slip, `expires_us` the end of the hold. `advised` says that it is a
-    completion of which the issuer was only told: such a one cannot be voided.
+    `on` the date (YYYY-MM-DD) of its slip, of a posting the business date; `expires_us` is the end of the hold,
+    `batch_id` the batch that a posting counts in. `advised` says that it is a completion of which the issuer was only
+    told: such a one cannot be voided.
     """
 
     frozen_minor: int = 0
@@ -86,6 +89,7 @@ class Terms(NamedTuple):
     on: str = ""
     expires_us: int = 0
     advised: bool = False
+    batch_id: str = ""
 
     def as_facts(self) -> dict[str, Any]:
         """For an entry: what differs from "nothing said"."""
@@ -134,7 +138,7 @@ def fold(acts: Acts) -> Life:
             requested_minor += amount_minor
         if act in POSTS:
             completed_minor += amount_minor
-        elif act is Act.REOPEN or act is Act.VOID_SALE:
+        elif act is Act.REOPEN or act is Act.TAKE_BACK:
             completed_minor -= amount_minor
         elif act is Act.REFUND:
             refunded_minor += amount_minor
@@ -154,7 +158,7 @@ def standing_post(acts: Acts) -> InForce | None:
     for each in acts:
         if each.act in POSTS:
             posts.append(each)
-        elif posts and (each.act is Act.REOPEN or each.act is Act.VOID_SALE):
+        elif posts and (each.act is Act.REOPEN or each.act is Act.TAKE_BACK):
             posts.pop()
     return posts[-1] if posts else None
 

@@ -11,20 +11,21 @@ Facts of an entry (keys of its body) by `phase`:
     opened    an account (`account`), with what it begins with as `postings`
     judged    a question, its answer (`outcome`, `response_code`) and, when approved, `hold` and `postings`
     recorded  a reversal advice: `undoes` says what became of it, `hold` and `postings` how that changed things
+    released  the rest of a hold that was completed in part was freed for the acquirer
     barred    a question that we failed to judge is declined for ever
     expired   a hold nobody completed was released
     duplicate same exchange id, other question; refused, imported: these change no row
 
-`hold` says how a hold changes: `id`, `version`, and `act` [name, by, amount] put in force and/or `out`, the exchange
-taken out; when placed also `requested`, `frozen` and `expires`.
+`hold` says how a hold changes: `id`, `version`, and `act` [name, by, amount, terms] put in force and/or `out`, the
+exchange taken out. What was frozen by an act, and the end of the hold, are among its terms.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from holdfast.domain import responses
-from holdfast.domain.commands import REVERSAL
-from holdfast.domain.hold import Act, Acts, InForce, Reversal, State, dump, fold, load, take_out
+from holdfast.domain.commands import RELEASE, REVERSAL
+from holdfast.domain.hold import POSTS, Act, Acts, Reversal, State, acts_after, dump, fold, load
 from holdfast.domain.records import ACCOUNTS, ANSWERS, FREEZES, Account, Answer, Freeze
 from holdfast.domain.tables import DUE, Due, Key, Row, Table, Write, insert, put, remove
 from holdfast.ids import entry_id
@@ -57,32 +58,63 @@ def undo_key(exchange_id: str) -> str:
     return f"{exchange_id}#undo"
 
 
+def release_key(exchange_id: str) -> str:
+    """The key of the answer to a release: it is asked under the exchange id of the completion that left something."""
+    return f"{exchange_id}#release"
+
+
 # --- money --------------------------------------------------------------------------------------------------------
+
+
+class Lies(NamedTuple):
+    """Where a hold's money lies: so much is held in the account, so much was taken from it for the merchant."""
+
+    held_minor: int
+    taken_minor: int
+
+
+def lies(acts: Acts) -> Lies:
+    """The acts in force -> where the money is. Only what was frozen can be freed, and a completion never needs it."""
+    held_minor = taken_minor = 0
+    for each in acts:
+        act, amount_minor = each.act, each.amount_minor
+        if act in FREEZES_MORE:
+            held_minor += each.terms.frozen_minor
+        elif act is Act.COMPLETE_PART:
+            held_minor -= min(held_minor, amount_minor)
+        elif act in FREES:
+            held_minor = 0
+        if act in POSTS:
+            taken_minor += amount_minor
+        elif act in GIVES_BACK:
+            taken_minor -= amount_minor
+    return Lies(held_minor, taken_minor)
+
+
+FREEZES_MORE = frozenset({Act.PLACE, Act.INCREASE, Act.REOPEN})
+FREES = frozenset({Act.COMPLETE, Act.RELEASE, Act.VOID, Act.EXPIRE, Act.TAKE_BACK})
+GIVES_BACK = frozenset({Act.REOPEN, Act.REFUND, Act.TAKE_BACK})
 
 
 def movement(freeze: Freeze, change: Facts) -> list[Line]:
     """The posting that brings a hold's money from where its acts in force left it to where they are after a change."""
-    before = load(freeze.acts)
-    lines = [line for act in acts_after(before, change) for line in _posted(freeze, act)]
-    lines += [[account, sub, -amount_minor] for act in before for account, sub, amount_minor in _posted(freeze, act)]
-    return _net(lines)
+    acts = load(freeze.acts)
+    before, after = lies(acts), lies(acts_after(acts, change))
+    held_minor = after.held_minor - before.held_minor
+    taken_minor = after.taken_minor - before.taken_minor
+    clearing = contra_id(freeze.issuer_id, CLEARING)
+    return _net(
+        [
+            [freeze.account_id, AVAILABLE, -held_minor - taken_minor],
+            [freeze.account_id, HELD, held_minor],
+            [clearing, AVAILABLE, taken_minor],
+        ]
+    )
 
 
 def funded(account_id: str, issuer_id: str, amount_minor: int) -> list[Line]:
     """The posting that an account begins with."""
     return _net([[contra_id(issuer_id, FUNDING), AVAILABLE, -amount_minor], [account_id, AVAILABLE, amount_minor]])
-
-
-def _posted(freeze: Freeze, act: InForce) -> list[Line]:
-    """What one act moves. Whatever ends a hold releases all that was frozen; only a completion takes money away."""
-    account, frozen_minor = freeze.account_id, freeze.frozen_minor
-    if act.act is Act.PLACE:
-        return [[account, AVAILABLE, -frozen_minor], [account, HELD, frozen_minor]]
-    released: list[Line] = [[account, HELD, -frozen_minor], [account, AVAILABLE, frozen_minor]]
-    if act.act is not Act.COMPLETE:
-        return released
-    clearing = contra_id(freeze.issuer_id, CLEARING)
-    return [*released, [account, AVAILABLE, -act.amount_minor], [clearing, AVAILABLE, act.amount_minor]]
 
 
 def _net(lines: list[Line]) -> list[Line]:
@@ -170,10 +202,9 @@ def posted_to(account: Account, sub: str, amount_minor: int) -> Account:
 
 
 def placed(facts: Facts) -> Freeze:
-    """The hold that an approved pre-authorization makes, before its first act."""
-    hold = facts["hold"]
+    """The hold that an approved pre-authorization or sale makes, before its first act."""
     return Freeze(
-        hold["id"],
+        facts["hold"]["id"],
         0,
         State.NONE.value,
         "[]",
@@ -181,22 +212,12 @@ def placed(facts: Facts) -> Freeze:
         facts["issuer"],
         facts["authorization_code"],
         facts["at"],
-        hold["expires"],
-        hold["requested"],
-        hold["frozen"],
+        0,
+        0,
+        0,
         0,
         0,
     )
-
-
-def acts_after(acts: Acts, change: Facts) -> Acts:
-    """The acts in force after a change of their hold: first one is taken out, then one is put in force."""
-    if "out" in change:
-        _, acts = take_out(acts, change["out"])
-    if "act" in change:
-        name, by, amount_minor = change["act"]
-        acts = (*acts, InForce(Act(name), by, amount_minor))
-    return acts
 
 
 def freeze_after(freeze: Freeze, facts: Facts) -> Freeze:
@@ -208,8 +229,11 @@ def freeze_after(freeze: Freeze, facts: Facts) -> Freeze:
         version=change["version"],
         state=life.state.value,
         acts=dump(acts),
-        held_minor=freeze.frozen_minor if life.state is State.HELD else 0,
+        expires_us=life.expires_us or freeze.expires_us,
+        requested_minor=life.requested_minor,
+        held_minor=lies(acts).held_minor,
         completed_minor=life.completed_minor,
+        refunded_minor=life.refunded_minor,
     )
 
 
@@ -231,6 +255,8 @@ def answers_after(known: Rows, facts: Facts) -> list[Answer]:
         return [_answer(facts)]
     if phase == "barred":
         return [_tombstone(facts, facts["response_code"])]
+    if phase == "released":
+        return [_answer(facts)._replace(exchange_id=release_key(facts["exchange_id"]), kind=RELEASE)]
     if phase != "recorded":
         return []
     advice = _answer(facts)._replace(exchange_id=undo_key(facts["exchange_id"]), kind=REVERSAL)

@@ -1,4 +1,4 @@
-"""What an installation may choose about its own patience, and how those limits relate; the trade's rules are `rules`."""
+"""An installation's own patience, and how its limits relate; the trade's rules are in `rules`."""
 
 from datetime import datetime, time, timedelta
 from typing import NamedTuple

@@ -38,7 +38,7 @@ class Terminal(NamedTuple):
 
 
 class Scheme(NamedTuple):
-    """The rules of a card scheme at this installation; the key is `CUP`, `VIS/7011` (one category) or `*`. Reference."""
+    """The rules of a card scheme here; the key is `CUP`, `VIS/7011` (one category) or `*` (all cards). Reference."""
 
     scheme: str
     rules: str
@@ -104,9 +104,9 @@ class Request(NamedTuple):
     opened the request and names it towards the issuer. `undo` is our duty towards the issuer: '' none, 'owed' a
     reversal is being delivered, 'done' it was acknowledged, 'objected' it was refused and goes on being repeated.
     `delivery` is the same for what the issuer must be told: an advice, or the release of what a completion left.
-    `question` decides whether a repeat is one. `batch_id` is the batch that it counts in. `rest` is what becomes of what
-    a completion leaves of its hold: '' the issuer frees it, 'kept' more completions follow, 'ours' we have it freed
-    later; for its void, 'freed' ends the hold, too.
+    `question` decides whether a repeat is one. `batch_id` is the batch that it counts in. `rest` is what becomes of
+    what a completion leaves of its hold: '' the issuer frees it, 'kept' more completions follow, 'ours' we have it
+    freed later; for its void, 'freed' ends the hold, too.
     """
 
     trace_key: str
@@ -189,6 +189,7 @@ class Batch(NamedTuple):
     foreign_credit_count: int
     settled: str
     settled_us: int
+    uploaded: str
 
 
 MERCHANTS = Table("merchants", Merchant, reference=True)

@@ -63,8 +63,12 @@ A part of the amount (10) is something that nobody asked for: a hold cannot be c
 DELIVERED = APPROVED_CODES | {DUPLICATE}
 """Answers to an advice after which it is not sent again: 94 says that the centre has it already (domain.md §4.5)."""
 
-TRANSIENT = frozenset(row.code for row in ROWS if row.action in "BE") - DELIVERED
-"""Answers of classes B and E: they speak of the moment, not of what was told, so an advice answered so is repeated."""
+TRANSIENT = frozenset({"06", "19", "20", REPLY_TOO_LATE, SIGN_ON_AGAIN, CUT_OVER, ISSUER_DOWN, "92"}) | {
+    SYSTEM_FAULT,
+    ISSUER_SILENT,
+    MAC_ERROR,
+}
+"""Answers that say "not now": an advice or refund that is answered so is repeated; any other no is one for good."""
 
 REVERSAL_DONE = frozenset({APPROVED, ORIGINAL_NOT_FOUND, INVALID_TRANSACTION})
 """Answers to a reversal after which there is nothing left to undo (domain.md §4.3)."""

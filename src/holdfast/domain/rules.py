@@ -1,8 +1,8 @@
 """The rules of the trade as data: what a scheme, an installation or a merchant may choose, each with its reason.
 
-A request is judged by one `Rules`: the defaults, on them what holds everywhere here (`*`), what the card's scheme wants,
-what it wants of this merchant category (`VIS/7011`), and last the merchant's own agreement. Sets of rules are kept as
-text, `ceiling_percent=100;completions=several`, so that a row of a table and a cell of a file say them alike.
+A request is judged by one `Rules`: the defaults, on them what holds everywhere here (`*`), what the card's scheme
+wants, what it wants of this merchant category (`VIS/7011`), and last the merchant's own agreement. Sets of rules are
+kept as text, `ceiling_percent=100;completions=several`, so that a row of a table and a cell of a file say them alike.
 Where domain.md §9 finds that hosts differ, each of their ways is a value here.
 """
 
@@ -38,7 +38,7 @@ class Rules(NamedTuple):
     second_completion_code: str = "22"
     """What hosts answer to a completion of a hold that is completed: 22, 25 or 94."""
     rest: str = "issuer"
-    """Who frees what a completion leaves: the `issuer` by itself (UnionPay), or the `acquirer` by a partial reversal."""
+    """Who frees what a completion leaves: the `issuer` itself (UnionPay), or the `acquirer` by a partial reversal."""
     increment: str = "extends"
     """An increment `extends` the validity (UnionPay, Mastercard), `keeps` it (Visa) or is `refused`."""
     void_matches: str = "merchant"
@@ -121,7 +121,7 @@ class Habits(NamedTuple):
     rest: str = "released"
     """What a completion leaves is `released`, or `kept` until a partial reversal or the expiry frees it."""
     approves_with: str = "00"
-    """Its approval: 00, 11 (VIP) or A2, A4, A5, A6 (confirm with the issuer); 10 is a partial one, which no hold may be."""
+    """Its approval: 00, 11 (VIP), A2, A4, A5, A6 (confirm with the issuer); 10, a part, holds nothing."""
     unknown_reversal_code: str = "00"
     """The answer to a reversal of what it never saw: 00, or 25."""
 

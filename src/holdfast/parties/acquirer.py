@@ -5,75 +5,61 @@ issuer → write "answered", answer the terminal. What waits (an answer, a rever
 row; `duties` works on those.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
-from holdfast.clock import business_date
+from holdfast.clock import business_date, local_date
 from holdfast.domain import responses
-from holdfast.domain.commands import BUSINESS_KINDS, ECHO, REVERSAL_MTI, Ask
-from holdfast.domain.decide import Refusal, check_amount, check_card, check_merchant, check_original
-from holdfast.domain.hold import Act
-from holdfast.domain.originals import LOOKED_AT_MAX, Match, match, normal_code
-from holdfast.domain.policy import Policy
-from holdfast.domain.projections import opened
-from holdfast.domain.records import (
-    BINS,
-    CARDS,
-    HOLDS,
-    HOT_CARDS,
-    ISSUERS,
-    REQUESTS,
-    Bin,
-    Card,
-    HotCard,
-    Issuer,
-    Request,
+from holdfast.domain.commands import (
+    BUSINESS_KINDS,
+    DOWNLOAD_PARAMETERS,
+    ECHO,
+    REVERSAL_MTI,
+    SCRIPT_MTI,
+    SETTLEMENT_MTI,
+    SIGN_OFF_CODE,
+    UPLOAD_MTI,
+    Means,
+    Silence,
 )
-from holdfast.domain.tables import DUE, Due, Find, Write, insert
-from holdfast.ids import luhn_valid, mask_pan, rrn_of, without_repeat
-from holdfast.parties import admission, duties, installation, reversals
-from holdfast.parties.admission import Admitted, admit, turned_away
+from holdfast.domain.decide import (
+    Refusal,
+    act_of,
+    check_amount,
+    check_card,
+    check_entry,
+    check_merchant,
+    check_original,
+    check_velocity,
+    rest_of,
+)
+from holdfast.domain.hold import PLACES, Act, InForce, Terms
+from holdfast.domain.originals import Given, Match, match, match_posting, normal_code
+from holdfast.domain.policy import Policy
+from holdfast.domain.projections import rows_of
+from holdfast.domain.records import CARDS, REQUESTS, Request
+from holdfast.domain.tables import DUE, Due, Write, insert, put
+from holdfast.ids import batch_of, rrn_of, without_repeat
+from holdfast.parties import admission, answers, duties, installation, reversals, settlement
+from holdfast.parties.admission import admit, turned_away
+from holdfast.parties.booking import book, counted, finding
 from holdfast.parties.exchange import MAC_ALGORITHM as ISSUER_MAC_ALGORITHM
 from holdfast.parties.exchange import ask_issuer
+from holdfast.parties.lookups import CardFacts, Seen, look, wants_of_card
 from holdfast.parties.step import (
     TURN,
     Command,
     Decision,
     Event,
     Outgoing,
-    Reads,
     Received,
     RowOf,
     Step,
     Turn,
     Wait,
-    Want,
-    entry_saying,
-    new_token,
-    pan_hash,
-    seal_pan,
-    translate_pin,
 )
 from holdfast.parties.translate import answer_to, ask_of, bare_answer, question_of
 
-BIN_DIGITS = (8, 7, 6)
-"""Lengths of BIN that are looked for, the longest first."""
-
 BUSINESS_MTIS = frozenset(kind.mti for kind in BUSINESS_KINDS)
-
-
-class CardFacts(NamedTuple):
-    """What the acquirer knows of the card in a request; `vault` is new (and not yet written) when `fresh`."""
-
-    vault: Card | None = None
-    fresh: bool = False
-    bin: Bin | None = None
-    issuer: Issuer | None = None
-    hot: HotCard | None = None
-
-    @property
-    def token(self) -> str | None:
-        """The random token that stands for the card in every record."""
-        return self.vault.token if self.vault else None
 
 
 class Acquirer:
@@ -89,7 +75,7 @@ class Acquirer:
         if isinstance(event, Command):
             return installation.obey(event)
         if event.peer:
-            return duties.answered_by_issuer(event, self.policy)
+            return answers.answered_by_issuer(event, self.policy)
         return self.asked_by_terminal(event)
 
     def asked_by_terminal(self, event: Received) -> Decision:
@@ -98,12 +84,23 @@ class Acquirer:
         mti = without_repeat(message.mti)
         if int(mti[2]) % 2:
             return unasked(event)
+        management = message.get(60)[8:11]
+        if mti == "0800" and management == DOWNLOAD_PARAMETERS:
+            return admission.download(event, self.policy)
         if mti == "0800":
             return admission.sign_on(event, self.policy)
-        if mti == "0820" and message.get(60)[8:11] == ECHO:
+        if mti == "0820" and management == ECHO:
             return admission.echo(event, self.policy)
+        if mti == "0820" and management == SIGN_OFF_CODE:
+            return admission.sign_off(event, self.policy)
         if mti == REVERSAL_MTI:
             return reversals.reverse(event, self.policy)
+        if mti == SETTLEMENT_MTI:
+            return settlement.settle(event, self.policy)
+        if mti == UPLOAD_MTI:
+            return settlement.take_upload(event, self.policy)
+        if mti == SCRIPT_MTI:
+            return settlement.note_script(event, self.policy)
         if mti in BUSINESS_MTIS:
             return ask(event, self.policy)
         return not_understood(event, f"message type {message.mti} is not served", self.policy)
@@ -139,7 +136,7 @@ def not_understood(event: Received, reason: str, policy: Policy) -> Decision:
 
 
 def ask(event: Received, policy: Policy) -> Decision:
-    """A business request: pre-authorization, completion, void."""
+    """A business request: read, refuse by ourselves or ask the issuer. An advice is registered whatever it says."""
     message = event.message
     try:
         asked = ask_of(message)
@@ -150,83 +147,30 @@ def ask(event: Received, policy: Policy) -> Decision:
         (turn,) = yield (TURN,)
         return turned_away(event, admitted, turn, policy)
     request, *of_card = read
-    card = yield from look_up_card(asked, of_card)
-    matched_holds = yield from look_up_originals(asked, card)
-    pin = yield from pin_for_issuer(asked, admitted, card)
+    seen = yield from look(asked, admitted, of_card)
 
     (turn,) = yield (TURN,)
     if admitted.too_late(turn):
         return turned_away(event, responses.MAC_ERROR, turn, policy)
-    question = question_of(message, card.token)
+    question = question_of(message, seen.card.token)
     if request is not None:
-        return asked_again(event, asked, request, question, admitted, turn, policy)
-    found = which_original(asked, matched_holds, card, turn, policy)
-    refusal = first_refusal(asked, admitted, card, found, pin, turn, policy)
-    facts = opening_facts(asked, question, card, found, turn, policy)
+        return asked_again(event, seen, request, question, turn, policy)
+    found = which_original(seen, turn, policy)
+    refusal = first_refusal(seen, found, turn, policy)
+    facts = opening_facts(seen, question, found, turn, policy)
+    if asked.kind.advice:
+        return advised(event, seen, facts, refusal, found, turn, policy)
     if refusal is not None:
-        return refused(event, facts, refusal, found, card, admitted, turn, policy)
-    return forwarded(event, asked, facts, admitted, card, pin, turn, policy)
-
-
-# --- reading ------------------------------------------------------------------------------------------------------
-
-
-def wants_of_card(asked: Ask) -> tuple[Want, ...]:
-    """The hash of the card number and the BINs it may begin with. One that fails Luhn is no card: nothing is wanted."""
-    if asked.card is None or not luhn_valid(asked.card.pan):
-        return ()
-    pan = asked.card.pan
-    return (pan_hash(pan), *[RowOf(BINS, pan[:digits]) for digits in BIN_DIGITS])
-
-
-def look_up_card(asked: Ask, read: list[Any]) -> Reads[CardFacts]:
-    """Issuer by BIN, the card's token, and whether it is hot; `read` is what `wants_of_card` was answered."""
-    if asked.card is None or not read:
-        return CardFacts()
-    pan, (hashed, *bins) = asked.card.pan, read
-    bin_row = next((row for row in bins if row is not None), None)
-    vault, hot, issuer = yield (
-        RowOf(CARDS, hashed),
-        RowOf(HOT_CARDS, hashed),
-        RowOf(ISSUERS, bin_row.issuer_id if bin_row else ""),
-    )
-    if vault is not None:
-        return CardFacts(vault, False, bin_row, issuer, hot)
-    token, sealed = yield (new_token(), seal_pan(pan))
-    vault = Card(hashed, token, mask_pan(pan), sealed, bin_row.issuer_id if bin_row else "")
-    return CardFacts(vault, True, bin_row, issuer, hot)
-
-
-def look_up_originals(asked: Ask, card: CardFacts) -> Reads[list[Any]]:
-    """The holds of this card and those with this code at this merchant, read again under lock."""
-    if not asked.kind.needs_original or card.vault is None:
-        return []
-    code = normal_code(asked.original.authorization_code)
-    by_card, by_code = yield (
-        Find(HOLDS, (("token", card.vault.token),), LOOKED_AT_MAX),
-        Find(HOLDS, (("merchant_id", asked.merchant_id), ("authorization_code", code)), LOOKED_AT_MAX),
-    )
-    ids = sorted({hold.hold_id for hold in (*by_card, *by_code)})
-    locked = yield tuple(RowOf(HOLDS, hold_id) for hold_id in ids)
-    return [hold for hold in locked if hold is not None]
-
-
-def pin_for_issuer(asked: Ask, admitted: Admitted, card: CardFacts) -> Reads[bytes | None]:
-    """The PIN block under the issuer's key; b"" where none was entered, None where it is not a PIN block."""
-    if asked.card is None or not asked.card.pin_block or card.issuer is None:
-        return b""
-    (block,) = yield (translate_pin(admitted.session.pik, card.issuer.zone_pin, asked.card.pin_block, asked.card.pan),)
-    return block if block is None else bytes(block)
+        return refused(event, seen, facts, refusal, found, turn, policy)
+    return forwarded(event, seen, facts, turn, policy)
 
 
 # --- deciding -----------------------------------------------------------------------------------------------------
 
 
-def asked_again(
-    event: Received, asked: Ask, request: Request, question: bytes, admitted: Admitted, turn: Turn, policy: Policy
-) -> Step:
+def asked_again(event: Received, seen: Seen, request: Request, question: bytes, turn: Turn, policy: Policy) -> Step:
     """A key that we know: the same question gets the first answer, another question is a duplicate."""
-    seal = admitted.seal
+    asked, seal = seen.asked, seen.admitted.seal
     # The answer echoes what is asked now, which for a duplicate or a barred request may be something else.
     known = request._replace(
         echoes=asked.kind.name, amount_minor=asked.amount_minor or 0, merchant_id=asked.merchant_id
@@ -236,7 +180,7 @@ def asked_again(
             "phase": "duplicate",
             "trace_key": request.trace_key,
             "actor": asked.operator or "terminal",
-            "terminal_id": admitted.terminal.terminal_id,
+            "terminal_id": asked.key.terminal,
             "response_code": responses.DUPLICATE,
             "reason": f"the key names {request.entry}, which asked something else",
         }
@@ -253,48 +197,68 @@ def asked_again(
     return Step(send=(Outgoing(event.link, answer_to(known, policy), seal),))
 
 
-def which_original(asked: Ask, holds: list[Any], card: CardFacts, turn: Turn, policy: Policy) -> Match:
-    """The hold that a linked request means."""
-    if not asked.kind.needs_original or card.vault is None:
+def which_original(seen: Seen, turn: Turn, policy: Policy) -> Match:
+    """The hold or posting that a linked request means."""
+    asked, vault = seen.asked, seen.card.vault
+    if not asked.kind.needs_original or vault is None:
         return Match(None)
-    return match(holds, asked.original, card.vault.token, card.vault.mask, asked.merchant_id, turn.now_us, policy.zone)
+    given = Given(
+        asked.original,
+        vault.token,
+        vault.mask,
+        asked.merchant_id,
+        turn.now_us,
+        policy.zone,
+        any_merchant=seen.rules.void_matches == "any",
+        any_date=asked.kind.act is Act.INCREASE and not asked.original.mmdd.strip("0"),
+    )
+    if asked.kind.means is Means.POSTING:
+        return match_posting(seen.holds, given, seen.own_entry)
+    return match(seen.holds, given)
 
 
-def first_refusal(
-    asked: Ask,
-    admitted: Admitted,
-    card: CardFacts,
-    found: Match,
-    pin: bytes | None,
-    turn: Turn,
-    policy: Policy,
-) -> Refusal | None:
+def first_refusal(seen: Seen, found: Match, turn: Turn, policy: Policy) -> Refusal | None:
     """The checks in order of precedence; the first that fails names the answer."""
-    session = admitted.session
+    asked, card, rules = seen.asked, seen.card, seen.rules
+    return (
+        check_session(seen)
+        or check_amount(asked, rules, policy)
+        or check_merchant(asked, seen.admitted.merchant, seen.admitted.terminal.merchant_id, rules)
+        or check_card(asked, card.bin, card.issuer, card.hot, turn.now_us, policy)
+        or check_entry(asked, rules)
+        or check_velocity(asked, seen.holds, local_date(turn.now_us, policy.zone).isoformat(), rules)
+        or (check_original(asked, found, turn.now_us, rules, policy) if asked.kind.needs_original else None)
+        or check_way(seen, turn)
+    )
+
+
+def check_session(seen: Seen) -> Refusal | None:
+    """Is it a request of the batch that is open? What is repeated until it is answered may be of an older one."""
+    asked, session = seen.asked, seen.admitted.session
+    insists = asked.kind.silence is Silence.REPEATED
+    if asked.kind.advice or (insists and asked.repeat):
+        return None
     if not session.signed_on or asked.key.batch != session.batch:
         return Refusal(responses.SIGN_ON_AGAIN, f"batch {asked.key.batch}, the centre has {session.batch}")
     if asked.repeat:
         return Refusal(responses.ORIGINAL_NOT_FOUND, "a repeat of a request that was never seen")
-    refusal = (
-        check_amount(asked, policy)
-        or check_merchant(asked, admitted.merchant, admitted.terminal.merchant_id, policy)
-        or check_card(asked, card.bin, card.issuer, card.hot, turn.now_us, policy)
-    )
-    if refusal is None and asked.kind.needs_original:
-        assert admitted.merchant is not None, "the merchant is checked first"
-        refusal = check_original(asked, found, admitted.merchant)
-    if refusal is None and pin is None:
-        refusal = Refusal(responses.BAD_PIN_BLOCK, "DE52 is not a PIN block under this session's key")
-    if refusal is None and card.issuer is not None and card.issuer.issuer_id not in turn.linked:
-        refusal = Refusal(responses.ISSUER_DOWN, "no link to the issuer")
-    return refusal
+    return None
 
 
-def opening_facts(
-    asked: Ask, question: bytes, card: CardFacts, found: Match, turn: Turn, policy: Policy
-) -> dict[str, Any]:
+def check_way(seen: Seen, turn: Turn) -> Refusal | None:
+    """Can the issuer be asked now? It need not be reached to tell it something later."""
+    issuer = seen.card.issuer
+    if seen.pin is None:
+        return Refusal(responses.BAD_PIN_BLOCK, "DE52 is not a PIN block under this session's key")
+    if issuer is not None and not seen.asked.kind.advice and issuer.issuer_id not in turn.linked:
+        return Refusal(responses.ISSUER_DOWN, "no link to the issuer")
+    return None
+
+
+def opening_facts(seen: Seen, question: bytes, found: Match, turn: Turn, policy: Policy) -> dict[str, Any]:
     """What the entry that opens a request says of it."""
-    hold = found.hold
+    asked, card, hold = seen.asked, seen.card, found.hold
+    original = found.posting.by if found.posting else hold.hold_id if hold else None
     return {
         "trace_key": str(asked.key),
         "question": question.hex(),
@@ -305,68 +269,93 @@ def opening_facts(
         "token": card.token,
         "card": card.vault.mask if card.vault else None,
         "issuer": card.bin.issuer_id if card.bin else None,
+        "scheme": card.bin.scheme if card.bin else None,
         "amount": asked.amount_minor or 0,
         "currency": asked.currency,
         "rrn": rrn_of(turn.log, turn.number),
-        "hold_id": turn.entry if asked.kind.act == Act.PLACE else hold.hold_id if hold else None,
-        "original": hold.hold_id if hold else None,
+        "hold_id": turn.entry if asked.kind.act in PLACES else hold.hold_id if hold else None,
+        "original": original,
+        "rest": rest_of(asked, hold, seen.rules) if hold and found.hold else None,
         "sequence": asked.sequence or None,
     }
 
 
 def refused(
-    event: Received,
-    facts: dict[str, Any],
-    refusal: Refusal,
-    found: Match,
-    card: CardFacts,
-    admitted: Admitted,
-    turn: Turn,
-    policy: Policy,
+    event: Received, seen: Seen, facts: dict[str, Any], refusal: Refusal, found: Match, turn: Turn, policy: Policy
 ) -> Step:
     """Declined by ourselves: one entry, one row, the answer. A repeat that was never seen bars its request for ever."""
-    barred = without_repeat(event.message.mti) != event.message.mti
+    barred = seen.asked.repeat and seen.asked.kind.silence is not Silence.REPEATED
     facts |= {
         "phase": "barred" if barred else "refused",
         "outcome": "tombstone" if barred else "declined",
         "response_code": refusal.code,
         "reason": refusal.reason,
         "candidates": [miss.as_facts() for miss in found.near] or None,
-        "hold_id": facts["original"],
+        "hold_id": found.hold.hold_id if found.hold else None,
     }
-    kind = ask_of(event.message).kind
-    said = turn.said(kind.name, facts)
-    entry, request = entry_saying(said), opened(said)
-    answer = Outgoing(event.link, answer_to(request, policy), admitted.seal)
-    return Step((entry,), (insert(REQUESTS, request), *vaulted(card)), (answer,))
+    step, after = book(seen.asked.kind.name, facts, {}, turn)
+    request = after[REQUESTS, facts["trace_key"]]
+    answer = Outgoing(event.link, answer_to(request, policy), seen.admitted.seal)
+    return step._replace(write=(*step.write, *vaulted(seen.card)), send=(answer,))
 
 
-def forwarded(
+def forwarded(event: Received, seen: Seen, facts: dict[str, Any], turn: Turn, policy: Policy) -> Step:
+    """Nothing speaks against it: write "asked", and ask the issuer once that is durable."""
+    asked, issuer, merchant = seen.asked, seen.card.issuer, seen.admitted.merchant
+    assert merchant is not None, "the merchant is checked first"
+    assert issuer is not None, "the issuer is checked first"
+    assert asked.card is not None, "the card is checked first"
+    step, after = book(asked.kind.name, facts | {"phase": "asked", "outcome": "asked"}, {}, turn)
+    request = after[REQUESTS, facts["trace_key"]]
+    patience = Due(f"answer:{request.trace_key}", turn.now_us + policy.issuer_patience_us, 0, turn.now_us)
+    code = normal_code(asked.original.authorization_code)
+    question = ask_issuer(request, asked.card, seen.pin, merchant.mcc, code, policy)
+    return step._replace(
+        write=(*step.write, insert(DUE, patience), *vaulted(seen.card)),
+        send=(Outgoing(issuer.issuer_id, question, (issuer.zone_mac, ISSUER_MAC_ALGORITHM)),),
+        wait=Wait(request.trace_key, event.link, seen.admitted.seal),
+    )
+
+
+def advised(
     event: Received,
-    asked: Ask,
+    seen: Seen,
     facts: dict[str, Any],
-    admitted: Admitted,
-    card: CardFacts,
-    pin: bytes | None,
+    objection: Refusal | None,
+    found: Match,
     turn: Turn,
     policy: Policy,
 ) -> Step:
-    """Nothing speaks against it: write "asked", and ask the issuer once that is durable."""
-    facts |= {"phase": "asked", "outcome": "asked"}
-    said = turn.said(asked.kind.name, facts)
-    entry, request = entry_saying(said), opened(said)
-    patience = Due(f"answer:{request.trace_key}", turn.now_us + policy.issuer_patience_us, 0, turn.now_us)
-    assert admitted.merchant is not None, "the merchant is checked first"
-    assert card.issuer is not None, "the issuer is checked first"
-    assert asked.card is not None, "the card is checked first"
-    code = normal_code(asked.original.authorization_code)
-    question = ask_issuer(request, asked.card, pin, admitted.merchant.mcc, code, policy)
-    return Step(
-        (entry,),
-        (insert(REQUESTS, request), insert(DUE, patience), *vaulted(card)),
-        (Outgoing(card.issuer.issuer_id, question, (card.issuer.zone_mac, ISSUER_MAC_ALGORITHM)),),
-        Wait(request.trace_key, event.link, admitted.seal),
-    )
+    """A completion that is told, not asked: registered and answered 00, and the issuer must be told from now on.
+
+    What a rule objects to moves no money: it stands in the register as a claim, with a finding that names an owner.
+    """
+    kind, hold = seen.asked.kind, found.hold
+    total = counted(seen.batch, facts["trace_key"], kind.total, facts["scheme"], facts["amount"])
+    facts |= {"phase": "recorded", "response_code": responses.APPROVED, "batch": total, "outcome": "claimed"}
+    if objection is None and hold is not None and kind.act is not None:
+        terms = Terms(advised=True, on=facts["business_date"], batch_id=batch_of(facts["trace_key"]))
+        act = InForce(act_of(kind.act, facts["rest"], hold, facts["amount"]), turn.entry, facts["amount"], terms)
+        change = {"id": hold.hold_id, "version": hold.version + 1, "act": act.as_facts()}
+        consent = {"outcome": "approved", "authorization_code": hold.authorization_code, "delivery": "owed"}
+        facts |= consent | {"hold": change}
+    else:
+        assert objection is not None, "what has no hold is objected to"
+        near = [miss.as_facts() for miss in found.near] or None
+        facts |= {"hold_id": hold.hold_id if hold else None, "reason": objection.reason, "candidates": near}
+    step, after = book(kind.name, facts, rows_of(hold, seen.batch), turn)
+    request = after[REQUESTS, facts["trace_key"]]
+    also: tuple[Write, ...] = vaulted(seen.card)
+    entries = step.entries
+    if objection is None:
+        also += (put(DUE, Due(f"tell:{request.trace_key}", turn.now_us, 0, turn.now_us)),)
+    else:
+        reason = f"a completion was advised that {objection.code} speaks against: {objection.reason}"
+        entries += (
+            finding(request, reason, "complete it manually, or ask the merchant", turn.after(entries[0]), policy),
+        )
+    answer = Outgoing(event.link, answer_to(request, policy), seen.admitted.seal)
+    return step._replace(entries=entries, write=(*step.write, *also), send=(answer,))
 
 
 def vaulted(card: CardFacts) -> tuple[Write, ...]:

@@ -5,13 +5,24 @@ A message with a wrong MAC has not been received: it is answered (97, 77 or A0, 
 
 from typing import Any, NamedTuple
 
-from holdfast.clock import hhmmss, mmdd
+from holdfast.clock import hhmmss, local_date, mmdd
 from holdfast.domain import responses
-from holdfast.domain.commands import MESSAGE_TYPE_NETWORK, SIGN_ON, SIGN_ON_DOUBLE, SIGN_ON_SINGLE, SIGN_ON_TRACK
+from holdfast.domain.commands import (
+    DOWNLOAD,
+    MESSAGE_TYPE_NETWORK,
+    SIGN_OFF,
+    SIGN_ON,
+    SIGN_ON_DOUBLE,
+    SIGN_ON_SINGLE,
+    SIGN_ON_SM4,
+    SIGN_ON_TRACK,
+)
 from holdfast.domain.policy import Policy
 from holdfast.domain.records import MERCHANTS, REQUESTS, SESSIONS, TERMINALS, Merchant, Session, Terminal
+from holdfast.domain.rules import Rules
 from holdfast.domain.tables import Find, put
 from holdfast.ids import rrn_of
+from holdfast.parties.ruling import rules_for, wants_of_rules
 from holdfast.parties.step import (
     TURN,
     Decision,
@@ -31,10 +42,10 @@ from holdfast.parties.translate import bare_answer
 from holdfast.wire import chain
 from holdfast.wire.chain import CHAIN_FIELD
 from holdfast.wire.dialect import UNIONPAY
+from holdfast.wire.header import DOWNLOAD_PARAMETERS, NOTHING, SIGN_ON_AGAIN
 from holdfast.wire.message import Message
 from holdfast.wire.security import WorkingKeys, mac_block, pack_working_keys
 
-MAC_ALGORITHM = "ecb"
 MAC_FIELD = 64
 FIRST_BATCH = 1
 BATCH_MAX = 999_999
@@ -52,7 +63,7 @@ class Admitted(NamedTuple):
     def seal(self) -> Seal:
         """What the answer is sealed with: the key that the message bore, which may be all that its sender has."""
         mak = self.session.previous_mak if self.under_previous_key else None
-        return mak or self.session.mak, MAC_ALGORITHM
+        return mak or self.session.mak, self.session.mac_algorithm
 
     def too_late(self, turn: Turn) -> bool:
         """Whether the MAC held only under a key whose time is over."""
@@ -72,16 +83,35 @@ def admit(event: Received, *also: Want) -> Reads[tuple[Admitted | str, tuple[Any
         return responses.MAC_ERROR, ()
     block, mac = mac_block(UNIONPAY, message.raw), message.get(MAC_FIELD)
     holds, merchant = yield (
-        verify_mac(session.mak, MAC_ALGORITHM, block, mac),
+        verify_mac(session.mak, session.mac_algorithm, block, mac),
         RowOf(MERCHANTS, terminal.merchant_id),
     )
     if holds:
         return Admitted(terminal, merchant, session, False), tuple(others)
     if session.previous_mak is not None:
-        (holds,) = yield (verify_mac(session.previous_mak, MAC_ALGORITHM, block, mac),)
+        (holds,) = yield (verify_mac(session.previous_mak, session.mac_algorithm, block, mac),)
         if holds:
             return Admitted(terminal, merchant, session, True), tuple(others)
     return responses.MAC_ERROR, ()
+
+
+def admit_unsealed(event: Received, *also: Want) -> Reads[tuple[Admitted | str, tuple[Any, ...]]]:
+    """Admit a message of a type that bears no MAC (settlement, upload); one that bears a MAC all the same must hold."""
+    if MAC_FIELD in event.message.fields:
+        return (yield from admit(event, *also))
+    terminal_id = event.message.get(41)
+    terminal, session, *others = yield (RowOf(TERMINALS, terminal_id), RowOf(SESSIONS, terminal_id), *also)
+    if terminal is None or not terminal.enabled:
+        return responses.UNKNOWN_TERMINAL, ()
+    if session is None:
+        return responses.SIGN_ON_AGAIN, ()
+    (merchant,) = yield (RowOf(MERCHANTS, terminal.merchant_id),)
+    return Admitted(terminal, merchant, session, False), tuple(others)
+
+
+def seal_of(event: Received, admitted: Admitted) -> Seal | None:
+    """The answer to a message without a MAC bears none."""
+    return admitted.seal if MAC_FIELD in event.message.fields else None
 
 
 def turned_away(event: Received, code: str, turn: Turn, policy: Policy) -> Step:
@@ -99,64 +129,151 @@ def echo(event: Received, policy: Policy) -> Decision:
     return Step(send=(Outgoing(event.link, bare_answer(event.message, code, turn.now_us, policy)),))
 
 
-KEY_SIZES = {SIGN_ON_SINGLE: (8, 0), SIGN_ON_DOUBLE: (16, 0), SIGN_ON_TRACK: (16, 16)}
-"""60.3 -> bytes of the PIN key and of the track key; the MAC key is always a single one (domain.md §5)."""
+KEY_SIZES = {SIGN_ON_SINGLE: (8, 0), SIGN_ON_DOUBLE: (16, 0), SIGN_ON_TRACK: (16, 16), SIGN_ON_SM4: (16, 16)}
+"""60.3 -> bytes of the PIN key and of the track key (domain.md §5)."""
+
+MAK_BYTES = {"ecb": 8, "cbc": 8, "x919": 16, "cmac": 16, "sm4": 16}
+"""Bytes of the MAC key, by the algorithm that a terminal seals with."""
 
 
 def sign_on(event: Received, policy: Policy) -> Decision:
     """0800: fresh working keys under the terminal's master key, and the batch.
 
-    A terminal whose journal we do not know (it was reinstalled: its next message is no later than the last we saw)
-    gets a new batch, so that its trace numbers name new requests.
+    A terminal whose journal we do not know (it was reinstalled: its next message is no later than the last we saw in
+    this batch) gets a new batch, so that its trace numbers name new requests.
     """
     message = event.message
     terminal_id, wanted = message.get(41), message.get(60)[8:11]
-    terminal, session, seen = yield (
-        RowOf(TERMINALS, terminal_id),
-        RowOf(SESSIONS, terminal_id),
-        Find(REQUESTS, (("terminal_id", terminal_id),), 1),
-    )
+    terminal, session = yield RowOf(TERMINALS, terminal_id), RowOf(SESSIONS, terminal_id)
     if terminal is None or not terminal.enabled or wanted not in KEY_SIZES:
         (turn,) = yield (TURN,)
         code = responses.UNKNOWN_TERMINAL if terminal is None or not terminal.enabled else responses.FORMAT_ERROR
         return turned_away(event, code, turn, policy)
-    pin_size, track_size = KEY_SIZES[wanted]
-    wants: tuple[Want, ...] = (new_working_key("pik", pin_size), new_working_key("mak", 8))
-    pik, mak, *tdk = yield (*wants, new_working_key("tdk", track_size)) if track_size else wants
-    exported = yield tuple(export_under(terminal.tmk, key) for key in (pik, mak, *tdk))
+    batch_id = f"{terminal_id}/{session.batch if session else ''}"
+    keys, exported = yield from fresh_keys(terminal, wanted)
+    (merchant,) = yield (RowOf(MERCHANTS, terminal.merchant_id),)
+    seen, *schemes = yield (Find(REQUESTS, (("batch_id", batch_id),), 1), *wants_of_rules("", merchant))
     (turn,) = yield (TURN,)
     link = chain.parse_request(message.get(CHAIN_FIELD))
-    last_sequence = seen[0].sequence if seen else 0
-    batch = batch_for(session, link.sequence if link else None, last_sequence)
-    signed_on = Session(
-        terminal_id,
-        batch,
+    rules = rules_for("", merchant, schemes)
+    batch = session.batch if session else next_batch(None, rules, turn, policy)
+    if session and link and seen and link.sequence <= seen[0].sequence:
+        batch = next_batch(session.batch, rules, turn, policy)
+    return signed_on(event, Fresh(terminal, session, batch, keys, exported), turn, policy)
+
+
+class Fresh(NamedTuple):
+    """What a sign-on gives a terminal: its batch, and the keys of the session, wrapped and made ready for it."""
+
+    terminal: Terminal
+    session: Session | None
+    batch: str
+    keys: tuple[bytes, bytes]
+    exported: list[tuple[bytes, bytes]]
+
+
+def fresh_keys(terminal: Terminal, wanted: str) -> Reads[tuple[tuple[bytes, bytes], list[tuple[bytes, bytes]]]]:
+    """PIN key and MAC key, wrapped, and all keys in the order of DE62 under the terminal's master key."""
+    pin_size, track_size = KEY_SIZES[wanted]
+    wants: tuple[Want, ...] = (
+        new_working_key("pik", pin_size),
+        new_working_key("mak", MAK_BYTES[terminal.mac_algorithm]),
+    )
+    pik, mak, *tdk = yield (*wants, new_working_key("tdk", track_size)) if track_size else wants
+    exported = yield tuple(export_under(terminal.tmk, key) for key in (pik, mak, *tdk))
+    return (pik, mak), list(exported)
+
+
+def signed_on(event: Received, fresh: Fresh, turn: Turn, policy: Policy) -> Step:
+    """The session as it is from now on, its entry, and the answer."""
+    message, session, (pik, mak) = event.message, fresh.session, fresh.keys
+    operator = message.get(63)[:2].strip()
+    after = Session(
+        fresh.terminal.terminal_id,
+        fresh.batch,
         True,
-        message.get(63)[:2].strip(),
+        operator,
         mak,
         pik,
         session.mak if session else None,
         turn.now_us + policy.previous_mak_us,
         turn.now_us,
+        fresh.terminal.mac_algorithm,
     )
     facts = {
         "phase": "recorded",
-        "terminal_id": terminal_id,
-        "merchant_id": terminal.merchant_id,
-        "actor": signed_on.operator or "terminal",
-        "batch": batch,
-        "journal_known": batch == (session.batch if session else ""),
+        "terminal_id": after.terminal_id,
+        "merchant_id": fresh.terminal.merchant_id,
+        "actor": operator or "terminal",
+        "batch_number": fresh.batch,
+        "journal_known": fresh.batch == (session.batch if session else ""),
     }
-    answer = sign_on_answer(message, batch, pack_working_keys(working_keys(exported)), turn, policy)
-    return Step((turn.record(SIGN_ON, facts),), (put(SESSIONS, signed_on),), (Outgoing(event.link, answer),))
+    answer = sign_on_answer(message, fresh.batch, pack_working_keys(working_keys(fresh.exported)), turn, policy)
+    terminal, writes = fresh.terminal, [put(SESSIONS, after)]
+    if terminal.notice == SIGN_ON_AGAIN:
+        terminal = terminal._replace(notice=NOTHING)
+        writes.append(put(TERMINALS, terminal))
+    answer.processing_request = terminal.notice if terminal.notice != NOTHING else ""
+    return Step((turn.record(SIGN_ON, facts),), tuple(writes), (Outgoing(event.link, answer),))
 
 
-def batch_for(session: Session | None, sequence: int | None, last_sequence: int) -> str:
-    """The batch of a terminal that signs on: its own again, or a new one when its journal is not the one we know."""
-    if session is None:
-        return f"{FIRST_BATCH:06d}"
-    known = sequence is None or sequence > last_sequence
-    return session.batch if known else f"{int(session.batch) % BATCH_MAX + 1:06d}"
+def next_batch(batch: str | None, rules: Rules, turn: Turn, policy: Policy) -> str:
+    """The number of the batch that opens: one more than the last, or, by rule, the date where that is later."""
+    following = FIRST_BATCH if batch is None else int(batch) % BATCH_MAX + 1
+    if rules.batch_numbers == "date":
+        following = max(following, int(local_date(turn.now_us, policy.zone).strftime("%y%m%d")))
+    return f"{following:06d}"
+
+
+def sign_off(event: Received, policy: Policy) -> Decision:
+    """0820/002: no business before the next sign-on. Keys stay, for what is still under way."""
+    message = event.message
+    admitted, _ = yield from admit_unsealed(event)
+    (turn,) = yield (TURN,)
+    if isinstance(admitted, str):
+        return turned_away(event, admitted, turn, policy)
+    facts = {
+        "phase": "recorded",
+        "terminal_id": admitted.terminal.terminal_id,
+        "merchant_id": admitted.terminal.merchant_id,
+        "actor": message.get(63)[:2].strip() or admitted.session.operator or "terminal",
+        "batch_number": admitted.session.batch,
+    }
+    answer = bare_answer(message, responses.APPROVED, turn.now_us, policy)
+    answer.fields[37] = rrn_of(turn.log, turn.number)
+    session = admitted.session._replace(signed_on=False)
+    sends = (Outgoing(event.link, answer),)
+    return Step((turn.record(SIGN_OFF, facts),), (put(SESSIONS, session),), sends)
+
+
+def download(event: Received, policy: Policy) -> Decision:
+    """0800/360: the parameters of a terminal, as its merchant's rules have them; then nothing more is asked of it."""
+    message = event.message
+    admitted, schemes = yield from admit_unsealed(event, *wants_of_rules("", None))
+    (turn,) = yield (TURN,)
+    if isinstance(admitted, str):
+        return turned_away(event, admitted, turn, policy)
+    terminal, merchant = admitted.terminal, admitted.merchant
+    rules = rules_for("", merchant, schemes)
+    told = {
+        "merchant_name": merchant.name if merchant else "",
+        "merchant_name_en": merchant.name_en if merchant else "",
+        "keyed": rules.keyed,
+        "fallback": rules.fallback,
+        "floor_minor": str(rules.floor_minor),
+    }
+    text = "|".join(("HP1", *(f"{name}={value}" for name, value in told.items())))
+    answer = bare_answer(message, responses.APPROVED, turn.now_us, policy)
+    answer.fields[62] = text.encode("gbk", "replace")
+    facts = {
+        "phase": "recorded",
+        "terminal_id": terminal.terminal_id,
+        "merchant_id": terminal.merchant_id,
+        "actor": "terminal",
+        "told": told,
+    }
+    writes = (put(TERMINALS, terminal._replace(notice=NOTHING)),) if terminal.notice == DOWNLOAD_PARAMETERS else ()
+    return Step((turn.record(DOWNLOAD, facts),), writes, (Outgoing(event.link, answer, seal_of(event, admitted)),))
 
 
 def working_keys(exported: list[tuple[bytes, bytes]]) -> WorkingKeys:

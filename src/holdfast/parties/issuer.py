@@ -9,14 +9,24 @@ from collections.abc import Generator
 from typing import Any
 
 from holdfast.domain import ledger, responses
-from holdfast.domain.commands import BY_NETWORK, EXPIRY, REVERSAL
-from holdfast.domain.hold import Act, Reversal, State, fold, load, take_out
+from holdfast.domain.commands import BALANCE, BY_NETWORK, EXPIRY, RELEASE, REVERSAL, Silence
+from holdfast.domain.hold import POSTS, Act, InForce, Reversal, State, fold, load, take_out
 from holdfast.domain.policy import Policy
 from holdfast.domain.records import ACCOUNTS, ANSWERS, FREEZES, Answer, Freeze
+from holdfast.domain.rules import Habits
 from holdfast.domain.tables import DUE, Due, Find, put, remove
+from holdfast.errors import WireError
 from holdfast.ids import without_repeat
 from holdfast.parties import accounts
-from holdfast.parties.exchange import MAC_FIELD, NETWORK_ECHO_MTI, UNDO_MTI, answer_of_issuer
+from holdfast.parties.exchange import (
+    AMOUNTS_FIELD,
+    CHIP_FIELD,
+    MAC_FIELD,
+    NETWORK_ECHO_MTI,
+    REPLACEMENT_FIELD,
+    UNDO_MTI,
+    answer_of_issuer,
+)
 from holdfast.parties.judgement import Seen, approval, first_refusal, question_of
 from holdfast.parties.sealed import (
     REFUSAL,
@@ -33,6 +43,7 @@ from holdfast.parties.step import (
     Command,
     Decision,
     Event,
+    KeyOperation,
     Outcome,
     Outgoing,
     Received,
@@ -44,10 +55,17 @@ from holdfast.parties.step import (
     pin_matches,
     random_bytes,
 )
+from holdfast.wire.chip import pack_answer, parse_request
 
 QUESTION_MTIS = frozenset(mti for mti, _, _ in BY_NETWORK)
+TAKES = POSTS | {Act.REOPEN, Act.REFUND, Act.TAKE_BACK}
+"""Acts that move money to or from the clearing account; the others do not lock it."""
+
 PIN_FIELD = 52
 NETWORK_MANAGEMENT_FIELD = 70
+
+AVAILABLE_BALANCE = "0002"
+"""DE54: default account, and that the amount is what is available."""
 
 DICE_BYTES = 8
 """Random bytes for an authorization code: so many that each of the six-digit codes is as likely as any other."""
@@ -94,11 +112,17 @@ def refuse_message(event: Received, facts: dict[str, Any], says: str, policy: Po
     if not isinstance(asked, str):
         (answer,) = yield (RowOf(ANSWERS, asked.exchange.exchange_id),)
     (turn,) = yield (TURN,)
-    if isinstance(asked, str) or answer is not None or without_repeat(event.message.mti) not in QUESTION_MTIS:
+    if isinstance(asked, str) or answer is not None or not ends_with_a_no(asked):
         return Step((turn.record(REFUSAL, facts),), says=says)
     barred = {"phase": "barred", "outcome": ledger.TOMBSTONE, "response_code": responses.SYSTEM_FAULT}
     facts = common_facts(asked) | facts | barred | {"echoes": asked.entry_kind}
     return book_and_answer(asked, REFUSAL, facts, {}, turn, policy)._replace(says=says)
+
+
+def ends_with_a_no(asked: Asked) -> bool:
+    """Whether a 96 ends it: an advice or a reversal goes on being repeated, and is judged anew."""
+    question = without_repeat(asked.message.mti) in QUESTION_MTIS
+    return question and (asked.kind is None or asked.kind.silence is not Silence.REPEATED)
 
 
 def asked_by_acquirer(event: Received, policy: Policy) -> Decision:
@@ -109,7 +133,7 @@ def asked_by_acquirer(event: Received, policy: Policy) -> Decision:
         return Step(says=asked)
     mti = without_repeat(event.message.mti)
     if mti == UNDO_MTI:
-        return (yield from undo(asked, policy))
+        return (yield from (release if REPLACEMENT_FIELD in event.message.fields else undo)(asked, policy))
     if mti in QUESTION_MTIS:
         return (yield from judge(asked, policy))
     yield (TURN,)
@@ -130,7 +154,7 @@ def echo(event: Received, policy: Policy) -> Decision:
 
 
 def judge(asked: Asked, policy: Policy) -> Decision:
-    """A pre-authorization, completion or void: the same question gets the same answer, for ever."""
+    """A question: the same one gets the same answer, for ever."""
     seen = yield from look_up(asked)
     (turn,) = yield (TURN,)
     question = question_of(asked, seen.hashed)
@@ -145,16 +169,31 @@ def judge(asked: Asked, policy: Policy) -> Decision:
         "hold_id": asked.exchange.hold_id or None,
     }
     refusal = first_refusal(asked, seen, turn, policy)
+    told: dict[int, str | bytes] = {}
     if refusal is None:
-        facts |= approval(asked, seen, turn)
+        facts |= approval(asked, seen, turn, policy)
+        told = told_once(asked, seen)
     else:
         facts |= {"outcome": ledger.DECLINED, "response_code": refusal.code, "reason": refusal.reason}
     known = ledger.rows_of(seen.account, seen.clearing, seen.freeze)
-    return book_and_answer(asked, asked.entry_kind, facts, known, turn, policy)
+    return book_and_answer(asked, asked.entry_kind, facts, known, turn, policy, told)
+
+
+def told_once(asked: Asked, seen: Seen) -> dict[int, str | bytes]:
+    """What an approval says to the card and its holder, and no book keeps: the balance, our word to the chip."""
+    told: dict[int, str | bytes] = {}
+    if asked.kind is BALANCE and seen.account is not None:
+        sign = "D" if seen.account.available_minor < 0 else "C"
+        told[AMOUNTS_FIELD] = (
+            f"{AVAILABLE_BALANCE}{asked.message.get(49)}{sign}{abs(seen.account.available_minor):012d}"
+        )
+    if seen.arpc:
+        told[CHIP_FIELD] = seen.arpc
+    return told
 
 
 def look_up(asked: Asked) -> Generator[tuple[Want, ...], Any, Seen]:
-    """All that judging needs. A placing does not touch the clearing account, so it does not lock it."""
+    """All that judging needs."""
     pan, exchange = asked.message.get(2), asked.exchange
     (hashed,) = yield (pan_hash(pan),)
     answer, found, dice = yield (
@@ -166,15 +205,37 @@ def look_up(asked: Asked) -> Generator[tuple[Want, ...], Any, Seen]:
     if found and found[0].issuer_id == exchange.issuer_id:
         (account,) = yield (RowOf(ACCOUNTS, found[0].account_id),)
     if asked.kind is not None and asked.kind.needs_original:
-        freeze, clearing = yield (
-            RowOf(FREEZES, exchange.hold_id),
-            RowOf(ACCOUNTS, ledger.contra_id(exchange.issuer_id, ledger.CLEARING)),
-        )
+        (freeze,) = yield (RowOf(FREEZES, exchange.hold_id),)
+    if asked.kind is not None and asked.kind.act in TAKES:
+        (clearing,) = yield (RowOf(ACCOUNTS, ledger.contra_id(exchange.issuer_id, ledger.CLEARING)),)
     pin_holds: bool | None = True
     block = asked.message.get_bytes(PIN_FIELD)
     if block and account is not None and account.pin_verifier is not None:
         (pin_holds,) = yield (pin_matches(asked.zone.zone_pin, block, pan, account.pin_verifier),)
-    return Seen(hashed, answer, account, clearing, freeze, pin_holds, dice)
+    chip_holds, arpc = yield from judged_chip(asked)
+    return Seen(hashed, answer, account, clearing, freeze, pin_holds, chip_holds, arpc, dice)
+
+
+def judged_chip(asked: Asked) -> Generator[tuple[Want, ...], Any, tuple[bool, bytes]]:
+    """Whether the chip's cryptogram is right, for this amount, and our word to the chip (DE55) should we approve.
+
+    An issuer without its master key takes any.
+    """
+    packed, imk, get = asked.message.get_bytes(CHIP_FIELD), asked.zone.imk, asked.message.get
+    if not packed or imk is None:
+        return True, b""
+    try:
+        chip = parse_request(packed)
+    except WireError:
+        return False, b""
+    if chip.amount_minor != asked.amount_minor or chip.currency.lstrip("0") != get(49):
+        return False, b""
+    card, code = (imk, get(2), get(23), chip.counter), asked.habits.approves_with.encode()
+    holds, arpc = yield (
+        KeyOperation("verify_arqc", (*card, chip.covered, chip.cryptogram)),
+        KeyOperation("make_arpc", (*card, chip.cryptogram, code)),
+    )
+    return bool(holds), pack_answer(arpc, code) if chip.asks_issuer else b""
 
 
 # --- a reversal advice --------------------------------------------------------------------------------------------
@@ -197,7 +258,7 @@ def undo(asked: Asked, policy: Policy) -> Decision:
     (turn,) = yield (TURN,)
     if original is not None and original.issuer_id != asked.exchange.issuer_id:
         return duplicate(asked, original, turn, policy)
-    effect = effect_on(original, freeze, turn)
+    effect = effect_on(original, freeze, asked.habits, turn)
     if advised is not None and advised.outcome in (ledger.APPROVED, effect["outcome"]):
         return answer_again(asked, advised, policy)
     facts = common_facts(asked) | {"phase": "recorded", "echoes": undone_kind(asked, original)}
@@ -216,11 +277,12 @@ def undone_kind(asked: Asked, original: Answer | None) -> str:
     return kind.name if kind else REVERSAL
 
 
-def effect_on(original: Answer | None, freeze: Freeze | None, turn: Turn) -> dict[str, Any]:
+def effect_on(original: Answer | None, freeze: Freeze | None, habits: Habits, turn: Turn) -> dict[str, Any]:
     """What a reversal does, as facts. A hold that would stand again past its end is released in the same step."""
     done = {"outcome": ledger.APPROVED, "response_code": responses.APPROVED}
     if original is None:
-        return done | {"undoes": ledger.NEVER_SEEN}
+        unseen = {"response_code": habits.unknown_reversal_code, "undoes": ledger.NEVER_SEEN}
+        return done | unseen
     if freeze is None:
         return done | {"undoes": Reversal.NOT_IN_FORCE.value}
     effect, left = take_out(load(freeze.acts), original.exchange_id)
@@ -236,6 +298,30 @@ def effect_on(original: Answer | None, freeze: Freeze | None, turn: Turn) -> dic
     if fold(left).state is State.HELD and turn.now_us >= freeze.expires_us:
         change["act"] = [Act.EXPIRE.value, turn.entry, 0]
     return done | {"undoes": effect.value, "hold": change, "postings": ledger.movement(freeze, change)}
+
+
+def release(asked: Asked, policy: Policy) -> Decision:
+    """Free what a completion left of its hold, if anything is still held."""
+    exchange_id = asked.exchange.exchange_id
+    told, freeze = yield RowOf(ANSWERS, ledger.release_key(exchange_id)), RowOf(FREEZES, asked.exchange.hold_id)
+    account = None
+    if freeze is not None:
+        (account,) = yield (RowOf(ACCOUNTS, freeze.account_id),)
+    (turn,) = yield (TURN,)
+    if told is not None:
+        return answer_again(asked, told, policy)
+    facts = common_facts(asked) | {
+        "phase": "released",
+        "outcome": ledger.APPROVED,
+        "response_code": responses.APPROVED,
+        "account_id": freeze.account_id if freeze else None,
+        "hold_id": asked.exchange.hold_id,
+    }
+    if freeze is not None and freeze.state == State.HELD and freeze.completed_minor:
+        act = InForce(Act.RELEASE, turn.entry, 0)
+        change = {"id": freeze.hold_id, "version": freeze.version + 1, "act": act.as_facts()}
+        facts |= {"hold": change, "postings": ledger.movement(freeze, change)}
+    return book_and_answer(asked, RELEASE, facts, ledger.rows_of(account, freeze), turn, policy)
 
 
 # --- time passes --------------------------------------------------------------------------------------------------

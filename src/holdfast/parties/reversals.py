@@ -9,23 +9,34 @@ another device of the same number was approved.
 """
 
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 from holdfast.clock import business_date
 from holdfast.domain import responses
-from holdfast.domain.commands import BY_NAME, REVERSAL, Undo
-from holdfast.domain.hold import Act, Reversal, State, fold, load, take_out
+from holdfast.domain.commands import BY_NAME, REVERSAL, Silence, Undo
+from holdfast.domain.hold import Act, InForce, Reversal, State, fold, load, take_out
 from holdfast.domain.policy import Policy
-from holdfast.domain.projections import hold_after, opened, reversed_by
-from holdfast.domain.records import HOLDS, REQUESTS, Hold, Request
-from holdfast.domain.tables import DUE, Due, Entry, Write, insert, put, remove
+from holdfast.domain.projections import rows_of
+from holdfast.domain.records import BATCHES, HOLDS, REQUESTS, Batch, Hold, Request
+from holdfast.domain.rules import Rules
+from holdfast.domain.tables import DUE, Due, Write, put, remove
 from holdfast.ids import rrn_of
 from holdfast.parties.admission import Admitted, admit, turned_away
-from holdfast.parties.step import TURN, Decision, Outgoing, Received, RowOf, Step, Turn, entry_saying
+from holdfast.parties.booking import book, counted
+from holdfast.parties.ruling import rules_for, wants_of_rules
+from holdfast.parties.step import TURN, Decision, Outgoing, Received, RowOf, Step, Turn
 from holdfast.parties.translate import answer_to, bare_answer, undo_of
 
 NOTHING = "nothing"
 """There was nothing in force to undo."""
+
+
+class Undone(NamedTuple):
+    """What a reversal means: the request, its hold, and the batch that it counted in."""
+
+    original: Request | None
+    hold: Hold | None
+    batch: Batch | None
 
 
 def reverse(event: Received, policy: Policy) -> Decision:
@@ -42,9 +53,12 @@ def reverse(event: Received, policy: Policy) -> Decision:
         (turn,) = yield (TURN,)
         return turned_away(event, admitted, turn, policy)
     known, original = rows
-    hold = None
+    hold = batch = None
     if original is not None and original.hold_id:
         (hold,) = yield (RowOf(HOLDS, original.hold_id),)
+    if original is not None and undo.kind.total:
+        (batch,) = yield (RowOf(BATCHES, original.batch_id),)
+    schemes = yield wants_of_rules(original.scheme if original else "", admitted.merchant)
     (turn,) = yield (TURN,)
     if admitted.too_late(turn):
         return turned_away(event, responses.MAC_ERROR, turn, policy)
@@ -53,7 +67,8 @@ def reverse(event: Received, policy: Policy) -> Decision:
         return reversed_again(event, undo, known, seal, turn, policy)
     if original is not None and not describes(undo, original):
         return another_meant(event, undo, original, responses.ORIGINAL_NOT_FOUND, seal, turn, policy)
-    return record_reversal(event, undo, original, hold, admitted, turn, policy)
+    rules = rules_for(original.scheme if original else "", admitted.merchant, tuple(schemes))
+    return record_reversal(event, undo, Undone(original, hold, batch), rules, admitted, turn, policy)
 
 
 def reversed_again(
@@ -99,80 +114,94 @@ def another_meant(
 
 
 def record_reversal(
-    event: Received,
-    undo: Undo,
-    original: Request | None,
-    hold: Hold | None,
-    admitted: Admitted,
-    turn: Turn,
-    policy: Policy,
+    event: Received, undo: Undo, undone: Undone, rules: Rules, admitted: Admitted, turn: Turn, policy: Policy
 ) -> Step:
     """One entry for the reversal (before it one that bars an original never seen), and the rows that follow from it."""
     common = common_facts(undo, admitted, turn, policy)
-    before: tuple[Entry, ...] = ()
-    writes: list[Write] = []
-    if original is None:
-        bar = common | bar_facts(undo, turn)
-        said = turn.said(undo.kind.name, bar)
-        entry, barred = entry_saying(said), opened(said)
-        writes.append(insert(REQUESTS, barred))
-        before, turn = (entry,), turn.after(entry)
-    effect, change = effect_on(original, hold, turn)
+    original, barred = undone.original, Step()
+    if original is None and undo.kind.silence is not Silence.REPEATED:
+        barred, _ = book(undo.kind.name, common | bar_facts(undo, turn), {}, turn)
+        turn = turn.after(barred.entries[0])
+    effect, change = effect_on(undo, undone, turn)
     facts = common | {
         "trace_key": str(undo.key),
         "phase": "recorded",
         "outcome": "declined" if effect == Reversal.BUILT_UPON else "approved",
-        "response_code": responses.OUT_OF_STEP if effect == Reversal.BUILT_UPON else responses.APPROVED,
+        "response_code": code_of(original, effect, rules),
         "echoes": undo.kind.name,
         "rrn": rrn_of(turn.log, turn.number),
         "original": original.asked_entry if original else None,
+        "scheme": original.scheme or None if original else None,
         "reverses": str(undo.undoes),
         "undoes": str(effect),
         "undo": undo_owed(original, effect),
         "hold": change,
+        "batch": uncounted(undone, effect),
         "reason": undo.reason or None,
     }
-    said = turn.said(REVERSAL, facts)
-    entry, known = entry_saying(said), opened(said)
-    writes.append(insert(REQUESTS, known))
+    step, after = book(REVERSAL, facts, rows_of(*undone), turn)
+    waits: list[Write] = []
     if original is not None and effect == Reversal.TAKEN_OUT:
-        writes += taken_out(original, hold, facts, turn)
-    return Step((*before, entry), tuple(writes), (Outgoing(event.link, answer_to(known, policy), admitted.seal),))
+        waits = waits_after(original, after[REQUESTS, original.trace_key], undone.hold, turn, policy)
+    answer = Outgoing(event.link, answer_to(after[REQUESTS, str(undo.key)], policy), admitted.seal)
+    return Step((*barred.entries, *step.entries), (*barred.write, *step.write, *waits), (answer,))
 
 
-def effect_on(original: Request | None, hold: Hold | None, turn: Turn) -> tuple[str, dict[str, Any] | None]:
-    """What the reversal does to its original, and how that changes the hold."""
+def code_of(original: Request | None, effect: str, rules: Rules) -> str:
+    """What the terminal is answered. What was never seen is said as this host's rules want it said."""
+    if effect == Reversal.BUILT_UPON:
+        return responses.OUT_OF_STEP
+    return rules.unknown_reversal_code if original is None else responses.APPROVED
+
+
+def effect_on(undo: Undo, undone: Undone, turn: Turn) -> tuple[str, dict[str, Any] | None]:
+    """What the reversal does to its original, and how that changes the hold. An advice or refund is never reversed."""
+    original, hold, _ = undone
     if original is None or original.outcome in ("declined", "reversed", "tombstone"):
         return NOTHING, None
-    if original.outcome in ("asked", "unknown") or hold is None:
+    if undo.kind.silence is Silence.REPEATED:
+        return str(Reversal.BUILT_UPON), None
+    if original.outcome in ("asked", "unknown") or undo.kind.act is None:
+        return str(Reversal.TAKEN_OUT), None
+    if hold is None:
         return str(Reversal.TAKEN_OUT), None
     done, left = take_out(load(hold.acts), original.asked_entry)
     if done is not Reversal.TAKEN_OUT:
         return str(Reversal.BUILT_UPON), None
     change: dict[str, Any] = {"id": hold.hold_id, "version": hold.version + 1, "out": original.asked_entry}
-    if fold(left).state is State.HELD and turn.now_us >= hold.expires_us:
-        change["act"] = [Act.EXPIRE.value, turn.entry, 0]
+    life = fold(left)
+    if life.state is State.HELD and turn.now_us >= life.expires_us:
+        change["act"] = InForce(Act.EXPIRE, turn.entry, 0).as_facts()
     return str(Reversal.TAKEN_OUT), change
 
 
 def undo_owed(original: Request | None, effect: str) -> str | None:
     """Whether the issuer is owed a reversal now; one that it acknowledged already is not owed again."""
-    if original is None or effect != Reversal.TAKEN_OUT:
+    if original is None or effect != Reversal.TAKEN_OUT or BY_NAME[original.kind].act is None:
         return None
     return original.undo if original.undo in ("owed", "done") else "owed"
 
 
-def taken_out(original: Request, hold: Hold | None, facts: dict[str, Any], turn: Turn) -> list[Write]:
-    """The original leaves force, the hold is folded again, and the duty towards the issuer becomes a due row."""
-    after = reversed_by(original, facts)
-    writes = [put(REQUESTS, after)]
-    if facts["hold"] is not None and hold is not None:
-        writes.append(put(HOLDS, hold_after(hold, facts)))
+def uncounted(undone: Undone, effect: str) -> dict[str, Any] | None:
+    """What was approved and counted in the totals of its batch does not count any more."""
+    original = undone.original
+    if original is None or effect != Reversal.TAKEN_OUT or original.outcome != "approved":
+        return None
+    total = BY_NAME[original.kind].total
+    return counted(undone.batch, original.trace_key, total, original.scheme, original.amount_minor, -1)
+
+
+def waits_after(original: Request, after: Request, hold: Hold | None, turn: Turn, policy: Policy) -> list[Write]:
+    """Our duty towards the issuer becomes a due row, and a hold that stands again ends some day."""
+    waits: list[Write] = []
     if original.outcome == "asked":
-        writes.append(remove(DUE, f"answer:{original.trace_key}"))
+        waits.append(remove(DUE, f"answer:{original.trace_key}"))
     if after.undo == "owed" and original.undo != "owed":
-        writes.append(put(DUE, Due(f"undo:{original.trace_key}", turn.now_us, 0, turn.now_us)))
-    return writes
+        waits.append(put(DUE, Due(f"undo:{original.trace_key}", turn.now_us, 0, turn.now_us)))
+    if hold is not None and hold.expires_us and BY_NAME[original.kind].needs_original:
+        end = Due(f"expire:{hold.hold_id}", hold.expires_us + policy.expiry_grace_us, 0, turn.now_us)
+        waits.append(put(DUE, end))
+    return waits
 
 
 def common_facts(undo: Undo, admitted: Admitted, turn: Turn, policy: Policy) -> dict[str, Any]:

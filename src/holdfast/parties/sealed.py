@@ -5,6 +5,7 @@ recorded nowhere and answered by silence. What was received is answered once its
 """
 
 from collections.abc import Generator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from holdfast.domain import ledger, responses
@@ -12,6 +13,7 @@ from holdfast.domain.commands import BY_NETWORK, Kind
 from holdfast.domain.ledger import Rows
 from holdfast.domain.policy import Policy
 from holdfast.domain.records import ISSUER_LINKS, Answer, IssuerLink
+from holdfast.domain.rules import Habits, habits_of
 from holdfast.errors import BadInput, WireError
 from holdfast.ids import mask_pan, parse_entry_id, without_repeat
 from holdfast.parties.exchange import EXCHANGE_FIELD, MAC_ALGORITHM, MAC_FIELD, Exchange, answer_of_issuer, parse
@@ -40,6 +42,11 @@ class Asked(NamedTuple):
     def entry_kind(self) -> str:
         """The kind of the entry that records it."""
         return self.kind.name if self.kind else REFUSAL
+
+    @property
+    def habits(self) -> Habits:
+        """How this issuer behaves."""
+        return habits_of(self.zone.habits)
 
     @property
     def amount_minor(self) -> int:
@@ -100,11 +107,18 @@ def book(kind: str, facts: Mapping[str, Any], known: Rows, turn: Turn) -> Step:
     return Step((entry_saying(said),), ledger.writes(known, ledger.changes(known, said)))
 
 
-def book_and_answer(asked: Asked, kind: str, facts: Mapping[str, Any], known: Rows, turn: Turn, policy: Policy) -> Step:
-    """The decision on a message: its entry, its rows, and the answer that the entry records."""
-    answer = answer_of_issuer(
-        asked.message, facts["response_code"], facts.get("authorization_code"), turn.now_us, policy
-    )
+def book_and_answer(
+    asked: Asked,
+    kind: str,
+    facts: Mapping[str, Any],
+    known: Rows,
+    turn: Turn,
+    policy: Policy,
+    also: Mapping[int, str | bytes] = MappingProxyType({}),
+) -> Step:
+    """The decision on a message: its entry, its rows, and the answer; `also` are fields of it that no entry holds."""
+    code = facts["response_code"]
+    answer = answer_of_issuer(asked.message, code, facts.get("authorization_code"), turn.now_us, policy, also)
     return book(kind, facts, known, turn)._replace(send=(_to_acquirer(asked, answer),))
 
 

@@ -10,6 +10,7 @@ from holdfast.domain.commands import (
     BY_NAME,
     BY_REVERSED,
     BY_WIRE,
+    MESSAGE_TYPE_NETWORK,
     REVERSAL_MTI,
     Ask,
     CardPresented,
@@ -27,6 +28,11 @@ MAC_TO_COME = "00000000"
 """Announces DE64; the engine puts the MAC in when it seals."""
 
 
+CHIP_FIELD = 55
+CHIP_FAILED = ("1", "2")
+"""60.5: the last reading of a chip failed, or the one before it did too."""
+
+
 def key_of(message: Message) -> TraceKey:
     """The trace key: who asks (DE41), batch (60.2), trace (DE11), MTI without its repeat digit."""
     batch = message.get(60)[2:8]
@@ -37,7 +43,7 @@ def key_of(message: Message) -> TraceKey:
 
 
 def ask_of(message: Message) -> Ask:
-    """A 0100/0200 of a terminal (or its repeat) -> the business request it makes."""
+    """A 0100/0200/0220 of a terminal (or its repeat) -> the business request it makes."""
     mti = without_repeat(message.mti)
     kind = BY_WIRE.get((mti, message.get(3), message.get(25), message.get(60)[:2]))
     if kind is None:
@@ -89,20 +95,30 @@ def card_of(message: Message) -> CardPresented | None:
     pan = message.get(2) or track_pan
     if not pan:
         return None
-    return CardPresented(pan, message.get(14) or rest[:4], message.get(22), track2, message.get_bytes(52))
+    return CardPresented(
+        pan,
+        message.get(14) or rest[:4],
+        message.get(22),
+        track2,
+        message.get_bytes(52),
+        message.get(23),
+        message.get_bytes(CHIP_FIELD),
+        message.get(60)[12:13] in CHIP_FAILED,
+    )
 
 
 def original_of(message: Message) -> Original:
-    """DE38 and DE61: which pre-authorization is meant."""
+    """DE37, DE38 and DE61: what is meant."""
     de61 = message.get(61)
-    return Original(message.get(38), de61[:6], de61[6:12], de61[12:16])
+    return Original(message.get(38), de61[:6], de61[6:12], de61[12:16], message.get(37))
 
 
 def question_of(message: Message, token: str | None) -> bytes:
     """What makes a request under a known key the same question: everything that decides, and nothing that may vary."""
     get = message.get
     link = chain.parse_request(get(CHAIN_FIELD))
-    parts = (token or "", get(3), get(4), get(25), get(38), get(60)[:2], get(61), link.link if link else "")
+    named = (get(37), get(38), get(61))
+    parts = (token or "", get(3), get(4), get(25), *named, get(60)[:2], link.link if link else "")
     return sha256("|".join(parts).encode()).digest()[:16]
 
 
@@ -112,27 +128,30 @@ def question_of(message: Message, token: str | None) -> bytes:
 def answer_to(request: Request, policy: Policy) -> Message:
     """The answer to a request as its row says it: the first time and every time it is asked again."""
     terminal_id, batch, stan, mti = request.trace_key.split("/")
-    kind = BY_NAME[request.echoes]
+    kind = BY_NAME.get(request.echoes)
     fields: dict[int, str | bytes] = {
-        3: kind.processing_code,
-        4: f"{request.amount_minor:012d}",
         11: stan,
         12: hhmmss(request.answered_us, policy.zone),
         13: mmdd(request.answered_us, policy.zone),
         15: request.business_date[5:7] + request.business_date[8:10],
-        25: kind.condition,
         37: request.rrn,
         39: request.response_code or "",
         41: terminal_id,
         42: request.merchant_id,
         49: request.currency or policy.currency,
-        60: kind.message_type + batch + "000",
+        60: (kind.message_type if kind else MESSAGE_TYPE_NETWORK) + batch + "000",
         64: MAC_TO_COME,
     }
+    if kind is not None:
+        fields |= {3: kind.processing_code, 25: kind.condition}
+    if kind is not None and kind.act is not None:
+        fields[4] = f"{request.amount_minor:012d}"
     if request.authorization_code:
         fields[38] = request.authorization_code
     if request.issuer_id:
         fields[44] = request.issuer_id.ljust(11)
+    if request.scheme:
+        fields[63] = request.scheme
     if request.sequence:
         fields[CHAIN_FIELD] = chain.pack_response(chain.ChainResponse(request.entry))
     return Message(reply_mti(mti), fields)
