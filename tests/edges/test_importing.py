@@ -1,14 +1,17 @@
 """Reading an import file: every problem has its place, and what is right becomes rows of bounded commands."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 from psec import tr31
 
+from holdfast.edges import importing
 from holdfast.edges.import_file import read_rows
-from holdfast.edges.import_rows import KINDS, REQUIRED, together
+from holdfast.edges.import_rows import KINDS, REQUIRED, Row, together
 from holdfast.edges.importing import ROWS_PER_COMMAND_MAX, for_acquirer, for_issuer, import_file, packed
-from holdfast.errors import BadInput
+from holdfast.errors import BadInput, Unreachable
+from holdfast.runtime.datafolder import DataFolder
 from tests.own_file import (
     ACCOUNT_ROW,
     BIN_ROW,
@@ -310,3 +313,21 @@ def test_the_help_names_every_column_and_stars_those_that_must_be_there() -> Non
         kind: [f"{name}*" if column.default is REQUIRED else name for name, column in columns.items()]
         for kind, columns in KINDS.items()
     }
+
+
+def test_where_it_ended_is_told_when_a_door_closes_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[dict[str, list[Row]]] = []
+
+    async def door(folder: DataFolder, command: str, arguments: dict[str, list[Row]], actor: str) -> None:
+        if len(taken) == 2:
+            raise Unreachable("nobody answers")
+        taken.append(arguments)
+
+    monkeypatch.setattr(importing, "tell_acquirer", door)
+    file = tmp_path / "own.csv"
+    file.write_text(HEADER + "".join(line("bin", **BIN_ROW | {"prefix": f"{n}"}) for n in range(621000, 622200)))
+    rows = {kind: [row for _, row in those] for kind, those in read_rows(file).rows.items()}
+    loading = importing.Loading(DataFolder(tmp_path / "data"), "", tmp_path, file, False)
+    with pytest.raises(Unreachable) as ended:
+        asyncio.run(loading.tell_all(rows, importing.bar_of(1200)))
+    assert str(ended.value) == ("nobody answers; 1,000 of 1,200 rows are loaded: the same command again loads the rest")

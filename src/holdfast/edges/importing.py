@@ -169,8 +169,8 @@ class Loading(NamedTuple):
         bad = _judged(self.file, content, [*skipped, *problems], self.skip_bad)
         good = content.without(bad)
         rows = {kind: [row for _, row in numbered] for kind, numbered in good.rows.items()}
-        with _bar(sum(map(len, rows.values()))) as bar:
-            await self._tell_all(rows, bar)
+        with bar_of(sum(map(len, rows.values()))) as bar:
+            await self.tell_all(rows, bar)
         return Loaded({kind: len(those) for kind, those in rows.items() if those}, bad)
 
     async def _taken(self, content: Content) -> list[Problem]:
@@ -186,7 +186,7 @@ class Loading(NamedTuple):
             problems += [content.problem(line, "pan", says) for line, row in asked if row["account_id"] in taken]
         return problems
 
-    async def _tell_all(self, rows: Mapping[str, Sequence[Row]], bar: Progress) -> None:
+    async def tell_all(self, rows: Mapping[str, Sequence[Row]], bar: Progress) -> None:
         """Every row, what others name before what names it. The issuer first: it alone may refuse."""
         (task,) = bar.tasks
         try:
@@ -201,7 +201,7 @@ class Loading(NamedTuple):
             raise Unreachable(f"{error}; {done}: the same command again loads the rest") from error
 
 
-def _bar(rows: int) -> Progress:
+def bar_of(rows: int) -> Progress:
     """How many rows are loaded: shown only where somebody watches, and gone when it is done."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
