@@ -58,8 +58,7 @@ STATEMENTS = (
         "name_en" text COLLATE "C" NOT NULL,
         "mcc" text COLLATE "C" NOT NULL,
         "pre_auth_right" boolean NOT NULL,
-        "ceiling_percent" bigint NOT NULL,
-        "validity_days" bigint NOT NULL,
+        "rules" text COLLATE "C" NOT NULL,
         PRIMARY KEY ("merchant_id")
     )""",
     """CREATE TABLE "terminals" (
@@ -67,7 +66,14 @@ STATEMENTS = (
         "merchant_id" text COLLATE "C" NOT NULL,
         "tmk" bytea NOT NULL,
         "enabled" boolean NOT NULL,
+        "mac_algorithm" text COLLATE "C" NOT NULL,
+        "notice" text COLLATE "C" NOT NULL,
         PRIMARY KEY ("terminal_id")
+    )""",
+    """CREATE TABLE "schemes" (
+        "scheme" text COLLATE "C" NOT NULL,
+        "rules" text COLLATE "C" NOT NULL,
+        PRIMARY KEY ("scheme")
     )""",
     """CREATE TABLE "bins" (
         "prefix" text COLLATE "C" NOT NULL,
@@ -99,6 +105,7 @@ STATEMENTS = (
         "previous_mak" bytea,
         "previous_until_us" bigint NOT NULL,
         "at_us" bigint NOT NULL,
+        "mac_algorithm" text COLLATE "C" NOT NULL,
         PRIMARY KEY ("terminal_id")
     )""",
     """CREATE TABLE "cards" (
@@ -137,9 +144,13 @@ STATEMENTS = (
         "undo" text COLLATE "C" NOT NULL,
         "reason" text COLLATE "C",
         "sequence" bigint NOT NULL,
+        "batch_id" text COLLATE "C" NOT NULL,
+        "scheme" text COLLATE "C" NOT NULL,
+        "delivery" text COLLATE "C" NOT NULL,
+        "rest" text COLLATE "C" NOT NULL,
         PRIMARY KEY ("trace_key")
     ) WITH (fillfactor = 50)""",  # Every request is answered soon after: then on the same page, without index entries.
-    'CREATE INDEX "requests_by_terminal_id" ON "requests" ("terminal_id", "trace_key")',
+    'CREATE INDEX "requests_by_batch_id" ON "requests" ("batch_id", "trace_key")',
     """CREATE TABLE "holds" (
         "hold_id" text COLLATE "C" NOT NULL,
         "version" bigint NOT NULL,
@@ -158,11 +169,28 @@ STATEMENTS = (
         "expires_us" bigint NOT NULL,
         "requested_minor" bigint NOT NULL,
         "completed_minor" bigint NOT NULL,
+        "refunded_minor" bigint NOT NULL,
         PRIMARY KEY ("hold_id")
     )""",
     'CREATE INDEX "holds_by_token" ON "holds" ("token", "hold_id")',
     """CREATE INDEX "holds_by_merchant_id_and_authorization_code"
     ON "holds" ("merchant_id", "authorization_code", "hold_id")""",
+    """CREATE TABLE "batches" (
+        "batch_id" text COLLATE "C" NOT NULL,
+        "version" bigint NOT NULL,
+        "debit_minor" bigint NOT NULL,
+        "debit_count" bigint NOT NULL,
+        "credit_minor" bigint NOT NULL,
+        "credit_count" bigint NOT NULL,
+        "foreign_debit_minor" bigint NOT NULL,
+        "foreign_debit_count" bigint NOT NULL,
+        "foreign_credit_minor" bigint NOT NULL,
+        "foreign_credit_count" bigint NOT NULL,
+        "settled" text COLLATE "C" NOT NULL,
+        "settled_us" bigint NOT NULL,
+        "uploaded" text COLLATE "C" NOT NULL,
+        PRIMARY KEY ("batch_id")
+    )""",
     """CREATE TABLE "due" (
         "key" text COLLATE "C" NOT NULL,
         "due_us" bigint NOT NULL,

@@ -56,8 +56,8 @@ STATEMENTS = (
         "issuer_id" text COLLATE "C" NOT NULL,
         "zone_mac" bytea NOT NULL,
         "zone_pin" bytea NOT NULL,
-        "validity_days" bigint NOT NULL,
-        "over_hold" text COLLATE "C" NOT NULL,
+        "imk" bytea,
+        "habits" text COLLATE "C" NOT NULL,
         PRIMARY KEY ("issuer_id")
     )""",
     """CREATE TABLE "accounts" (
@@ -101,9 +101,9 @@ STATEMENTS = (
         "placed_us" bigint NOT NULL,
         "expires_us" bigint NOT NULL,
         "requested_minor" bigint NOT NULL,
-        "frozen_minor" bigint NOT NULL,
         "held_minor" bigint NOT NULL,
         "completed_minor" bigint NOT NULL,
+        "refunded_minor" bigint NOT NULL,
         PRIMARY KEY ("hold_id")
     )""",
     """CREATE TABLE "due" (
