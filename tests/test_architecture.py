@@ -40,7 +40,7 @@ IMPURE_MODULES = {
     "structlog", "subprocess", "tempfile", "threading", "time", "uuid", "uvloop",
 }
 # fmt: on
-CRYPTOGRAPHY = {"cryptography", "psec"}
+CRYPTOGRAPHY = {"cryptography", "psec", "pyemv"}
 WITHOUT_CRYPTOGRAPHY = {"domain", "parties"}
 """They ask for key operations in `wants` and never hold a key."""
 
