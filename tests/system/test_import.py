@@ -64,6 +64,12 @@ def counter(up: Up, terminal_id: str = "T0000009") -> Counter:
     return it
 
 
+@pytest.fixture(scope="module")
+def desk(up: Up) -> Counter:
+    """The terminal of the whole file, the same in all tests: its trace numbers go on."""
+    return counter(up)
+
+
 def terminals(count: int) -> str:
     """Lines of so many terminals, M0000000 and on."""
     return "".join(line("terminal", **TERMINAL_ROW | {"terminal_id": f"M{n:07d}"}) for n in range(count))
@@ -87,20 +93,18 @@ def loaded(data: Path) -> int:
         return 0
 
 
-def test_what_was_imported_serves(up: Up) -> None:
-    it = counter(up)
-    assert it.ask(it.terminal.pre_auth(PAN, 60_00)).get(39) == "00"
-    assert it.ask(it.terminal.pre_auth(PAN, 60_00)).get(39) == "51"
-    assert it.ask(it.terminal.pre_auth("6210000000000029", 60_00)).get(39) == "43"
+def test_what_was_imported_serves(desk: Counter) -> None:
+    assert desk.ask(desk.terminal.pre_auth(PAN, 60_00)).get(39) == "00"
+    assert desk.ask(desk.terminal.pre_auth(PAN, 60_00)).get(39) == "51"
+    assert desk.ask(desk.terminal.pre_auth("6210000000000029", 60_00)).get(39) == "43"
 
 
-def test_the_same_file_again_changes_no_money(up: Up, own: tuple[Path, Path]) -> None:
+def test_the_same_file_again_changes_no_money(desk: Counter, own: tuple[Path, Path]) -> None:
     done = holdfast("import", own[1], "--data", own[0])
     assert (done.returncode, done.stderr) == (0, "")
     counted = "1 scheme, 1 merchant, 1 terminal, 1 issuer, 1 bin, 1 hot-card, 1 account"
     assert done.stdout == f"imported {counted} into {own[0]}\n"
-    it = counter(up)
-    assert it.ask(it.terminal.pre_auth(PAN, 60_00)).get(39) == "51"
+    assert desk.ask(desk.terminal.pre_auth(PAN, 60_00)).get(39) == "51"
 
 
 def test_a_terminal_whose_key_came_as_a_block_signs_on(up: Up, own: tuple[Path, Path], tmp_path: Path) -> None:
