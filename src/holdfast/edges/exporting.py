@@ -10,10 +10,11 @@ from holdfast import __version__
 from holdfast.clock import rfc3339
 from holdfast.edges.open_reader import Installation, open_reader
 from holdfast.edges.output import print_json, print_table
+from holdfast.edges.whole_file import put_in_place
 from holdfast.errors import BadInput
 from holdfast.money import CURRENCY_CNY, format_amount
 from holdfast.reading.export import ENTRIES, REQUESTS, Schema, Sum, Totals, pages
-from holdfast.reading.export_files import SINKS, put_in_place
+from holdfast.reading.export_files import SINKS
 from holdfast.reading.views import Filters, Register
 
 

@@ -149,6 +149,7 @@ def audit_json(audited: Iterable[Audited]) -> dict[str, Any]:
         "entries": sum(each.entries for each in every),
         "logs": [log._asdict() for each in every for log in each.logs],
         "problems": [problem for each in every for problem in each.problems],
+        "notes": [note for each in every for note in each.notes],
     }
 
 
@@ -159,6 +160,8 @@ def print_audit(audited: Iterable[Audited]) -> None:
     _print(("log", "entries", "root"), ([log["log"], str(log["size"]), log["root"]] for log in said["logs"]))
     for problem in said["problems"]:
         console.print(Text(problem, style="red"), soft_wrap=True)
+    for note in said["notes"]:
+        console.print(Text(note, style="yellow"), soft_wrap=True)
     if said["ok"]:
         console.print(f"ok: {said['entries']} entries, every one in its place; every row follows from them")
     else:

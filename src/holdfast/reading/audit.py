@@ -14,6 +14,8 @@ from functools import partial
 from sqlite3 import Error as SqliteError
 from typing import NamedTuple
 
+from holdfast.clock import rfc3339
+from holdfast.domain.generations import is_of
 from holdfast.domain.records import Answer, Hold, Request
 from holdfast.domain.tables import DUE, Row, Table
 from holdfast.errors import RegisterBroken
@@ -23,6 +25,8 @@ from holdfast.reading.order import in_order
 from holdfast.reading.rebuild import Book, Facts, OpenOrders, Place
 from holdfast.reading.workbook import Workbook
 from holdfast.register import checkpoint as notes
+from holdfast.register.restoration import Ended, Restoration, is_restoration, newest_of
+from holdfast.register.restoration import verify as verify_restoration
 from holdfast.store.interface import Reader
 
 FIELDS_TOLD_MAX = 3
@@ -38,11 +42,12 @@ class CheckedLog(NamedTuple):
 
 
 class Audited(NamedTuple):
-    """What an audit found; `problems` are whole sentences."""
+    """What an audit found; `problems` are whole sentences, and so are `notes`: what is no fault, but must be known."""
 
     entries: int
     logs: list[CheckedLog]
     problems: list[str]
+    notes: list[str]
 
     @property
     def ok(self) -> bool:
@@ -53,7 +58,8 @@ class Audited(NamedTuple):
 async def verify(reader: Reader, book: Book, public_key: bytes, kept: Sequence[str] = ()) -> Audited:
     """Audit one party. `public_key` (32 bytes) is the signer of the installation. StoreError when it cannot be read.
 
-    `kept` are signed checkpoints, of any log, that lay outside the database before this began: none may be gainsaid.
+    `kept` are signed checkpoints, of any log, that lay outside the database before this began: none may be gainsaid,
+    save by a signed note, among them, that says where a restore ended a log.
     """
     audit = _Audit(reader, book, public_key)
     audit.remember(kept)
@@ -75,8 +81,10 @@ class _Audit:
         self._logs: dict[str, LogAudit] = {}
         self._kept: dict[str, dict[int, notes.Checkpoint]] = {}
         """Checkpoints from outside the database, by log and size."""
+        self._restorations: list[Restoration] = []
         self._doubts: dict[Place, Row | None] = {}
         """Rows as they are stored (None: not there), where they are not as rebuilt."""
+        self._notes: list[str] = []
         self._open_orders = OpenOrders()
         self.problems = Problems()
         self.workbook = Workbook(book.tables)
@@ -85,11 +93,14 @@ class _Audit:
         """Take over those of this party's logs."""
         for text in kept:
             try:
+                if is_restoration(text):
+                    self._restorations.append(verify_restoration(text, self._public_key))
+                    continue
                 said = notes.verify(text, self._public_key)
             except RegisterBroken as broken:
                 self.problems.add(f"a checkpoint that was kept beside the keys: {broken}")
                 continue
-            if said.log in self._book.logs:
+            if is_of(said.log, self._book.logs):
                 self._kept.setdefault(said.log, {})[said.size] = said
 
     async def run(self) -> None:
@@ -99,7 +110,8 @@ class _Audit:
             await self._compare(table)
         await self._follow()
         for log in self._logs.values():
-            await log.beyond()
+            await log.beyond(newest_of(self._restorations, log.log))
+        self._tell_lost()
         await self._tell_headless()
         for place in sorted(self._doubts, key=lambda place: (place[0].name, place[1])):
             stored, rebuilt = self._doubts[place], self.workbook.get(place)
@@ -108,7 +120,7 @@ class _Audit:
 
     def result(self) -> Audited:
         logs = [CheckedLog(log.log, log.size, log.root.hex()) for log in self._logs.values()]
-        return Audited(sum(log.size for log in logs), logs, self.problems.told())
+        return Audited(sum(log.size for log in logs), logs, self.problems.told(), self._notes)
 
     # --- logs -----------------------------------------------------------------------------------------------------
 
@@ -144,10 +156,10 @@ class _Audit:
         """A log whose head was removed would not even be listed."""
         suspects = [
             name
-            for name in self._book.logs
+            for name in sorted({*self._book.logs, *self._kept})
             if name not in self._logs
             and (
-                name in self._kept
+                (name in self._kept and newest_of(self._restorations, name) is None)
                 or await self._reader.entries(name, 1, 1)
                 or await self._reader.checkpoint(name, 0) is not None
             )
@@ -157,6 +169,16 @@ class _Audit:
         for name in suspects:
             if name not in listed:
                 self.problems.add(f"log {name} has entries or checkpoints, but no head")
+
+    def _tell_lost(self) -> None:
+        """What was signed once and is not here, because the register was restored from a backup made before."""
+        for restoration in sorted(self._restorations, key=lambda restoration: restoration.at_us):
+            for ended in restoration.ended:
+                if not is_of(ended.log, self._book.logs) or newest_of(self._restorations, ended.log) != restoration:
+                    continue
+                known = max([ended.known, *self._kept.get(ended.log, ())])
+                if known > ended.size:
+                    self._notes.append(lost_in_restore(restoration, ended._replace(known=known)))
 
     # --- rows -----------------------------------------------------------------------------------------------------
 
@@ -178,6 +200,17 @@ class _Audit:
         while due is not None:
             self._doubts[table, due[0]] = None
             due = next(rebuilt, None)
+
+
+def lost_in_restore(restoration: Restoration, ended: Ended) -> str:
+    """One sentence about what a restore did not bring back."""
+    first, last = entry_id(ended.log, ended.size + 1), entry_id(ended.log, ended.known)
+    entries = f"entry {first} was" if first == last else f"entries {first} to {last} were"
+    at, backup_at = rfc3339(restoration.at_us), rfc3339(restoration.backup_us)
+    return (
+        f"restored at {at} from a backup of {backup_at}: {entries} lost in the restore; "
+        "they were signed, so terminals and issuers may know of them"
+    )
 
 
 def _difference(place: Place, stored: Row | None, rebuilt: Row | None) -> str:

@@ -1,19 +1,17 @@
-"""The files of an export: CSV, Parquet and XLSX, each written row by row and put in place whole or not at all.
+"""The files of an export: CSV, Parquet and XLSX, each written row by row in bounded memory.
 
 Rule 1: nothing that somebody else wrote (a merchant's name, a reason) may become a formula in a spreadsheet. In CSV
 such a text gets an apostrophe in front, as does one that begins with an apostrophe, so that the mark can be taken off
 again without doubt. In XLSX a text is a text by its type.
 Rule 2: CSV begins with a byte order mark. Excel on a Chinese Windows takes a file without one for GBK, and 东湖宾馆 is
 nonsense there; Python (`utf-8-sig`), DuckDB and pandas skip it.
-Rule 3: what is not whole lies under another name beside its place, mode 0600, and is removed when the export fails.
+Rule 3: what a format needs on its way lies beside the file, mode 0600, and is removed however the export ends.
 """
 
 import csv
 import os
-import secrets
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, time
 from decimal import Decimal
 from pathlib import Path
@@ -48,44 +46,6 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Give up whatever is open."""
-
-
-@contextmanager
-def put_in_place(place: Path, force: bool) -> Iterator[Path]:
-    """A name beside `place` to write to; once the block is over the file stands at `place`, or nothing does.
-
-    BadInput when there is a file already (unless `force`) or no folder; Unreachable when the disk refuses.
-    """
-    _refuse_taken(place, force)
-    draft = place.with_name(f".{place.name}.{secrets.token_hex(4)}")
-    try:
-        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        yield draft
-        _flush(draft)
-        _refuse_taken(place, force)
-        draft.replace(place)
-        _flush(place.parent)
-    except OSError as error:
-        raise Unreachable(f"{place} cannot be written: {error.strerror or error}") from error
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _refuse_taken(place: Path, force: bool) -> None:
-    if place.is_dir():
-        raise BadInput(f"{place} is a folder: name a file in it")
-    if not place.parent.is_dir():
-        raise BadInput(f"{place.parent} is no folder: make it first")
-    if place.exists() and not force:
-        raise BadInput(f"{place} is there already: name another file, or replace it with --force")
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 # --- CSV ----------------------------------------------------------------------------------------------------------
@@ -162,13 +122,16 @@ class ParquetSink:
             "temp_directory": str(self._overflow),
         }
         columns = {column.name: PARQUET_TYPES[column.kind] for column in self._schema.columns}
-        with duckdb.connect(config=settings) as connection:
-            rows = connection.read_json(str(self._rows), columns=columns, format="newline_delimited")
-            connection.register("rows", rows)
-            connection.execute(
-                f"COPY (FROM rows) TO {_literal(str(self._draft))} "
-                f"(FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false, KV_METADATA {{{_pairs(self._about)}}})"
-            )
+        try:
+            with duckdb.connect(config=settings) as connection:
+                rows = connection.read_json(str(self._rows), columns=columns, format="newline_delimited")
+                connection.register("rows", rows)
+                connection.execute(
+                    f"COPY (FROM rows) TO {_literal(str(self._draft))} "
+                    f"(FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false, KV_METADATA {{{_pairs(self._about)}}})"
+                )
+        except duckdb.Error as error:
+            raise Unreachable(f"Parquet cannot be written: {' '.join(str(error).split())}") from error
 
     def close(self) -> None:
         """See `Sink.close`."""

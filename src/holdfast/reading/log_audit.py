@@ -13,6 +13,7 @@ from holdfast.ids import entry_id
 from holdfast.reading.rebuild import Facts
 from holdfast.register import checkpoint as notes
 from holdfast.register.canonical import decode_strict, leaf_hash
+from holdfast.register.restoration import Restoration
 from holdfast.register.tree import EMPTY, HASH_BYTES, Node, append, root
 from holdfast.store.columns import CheckpointRow
 from holdfast.store.interface import Checkpoint, LogState, Reader
@@ -85,8 +86,11 @@ class LogAudit:
             self.size = last
         self._compare_with(head)
 
-    async def beyond(self) -> None:
-        """Nothing may lie beyond the end of the log: no entry, and no checkpoint that was signed for a longer one."""
+    async def beyond(self, restoration: Restoration | None) -> None:
+        """Nothing may lie beyond the end of the log: no entry, and no checkpoint that was signed for a longer one.
+
+        A log that a restore ended stays as long as the restore left it; what it lost is told by whoever has its note.
+        """
         newest = await self._reader.checkpoint(self.log, self.size + 1)
         entries = await self._reader.entries(self.log, self.size + 1, self.size + ENTRIES_AT_ONCE)
         sizes = {head.log: head.frontier.size for head in await self._reader.logs()}
@@ -94,6 +98,11 @@ class LogAudit:
         for entry in entries:
             if entry.number > end:
                 self._problems.add(f"{self._id(entry.number)} lies beyond the end of log {self.log} at {end}")
+        ended = restoration.of(self.log) if restoration is not None else None
+        if ended is not None:
+            if ended.size != end:
+                self._problems.add(f"log {self.log} has {end} entries, but a restore ended it at {ended.size}")
+            return
         signed = max(newest.size if newest is not None else 0, *self._kept, 0)
         if signed > end:
             self._problems.add(

@@ -1,4 +1,4 @@
-"""Signed checkpoints kept beside the keys: out of reach of whoever may write the database.
+"""Signed checkpoints, and notes about restores, kept beside the keys: out of reach of whoever may write the database.
 
 Somebody with the rights of the register's owner could rewrite entries, tree and rows alike and remove the checkpoints
 that say otherwise; these say so still. Each run of a process keeps the newest one of its log in a file of its own, so
@@ -32,6 +32,15 @@ class KeptCheckpoint:
             draft.write_text(checkpoint.signed, encoding="utf-8")
             draft.replace(path)
             self._size = checkpoint.size
+
+
+def keep_text(keys: Path, name: str, text: str) -> None:
+    """Keep a signed text of another kind there, or one that was kept elsewhere. OSError when it cannot be kept."""
+    folder = keys / FOLDER
+    folder.mkdir(mode=0o700, exist_ok=True)
+    draft = folder / f".{name}"
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(folder / name)
 
 
 def kept_checkpoints(keys: Path) -> list[str]:

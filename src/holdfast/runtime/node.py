@@ -22,12 +22,13 @@ import asyncpg
 import uvloop
 
 from holdfast.domain.policy import Policy
-from holdfast.domain.records import ACQUIRER_LOGS, ACQUIRER_TABLES, ISSUER_LOGS, ISSUER_TABLES, ISSUERS
+from holdfast.domain.records import ACQUIRER_TABLES, ISSUER_TABLES, ISSUERS
 from holdfast.errors import BadInput, Fenced, HoldfastError, StoreError, Unreachable
 from holdfast.keys.file import FileKeys
 from holdfast.parties.acquirer import Acquirer
 from holdfast.parties.issuer import Issuer
-from holdfast.runtime import launcher
+from holdfast.parties.restored import Restored
+from holdfast.runtime import continuity, launcher
 from holdfast.runtime.config import (
     ACQUIRER,
     HERE,
@@ -40,6 +41,7 @@ from holdfast.runtime.config import (
     read_file,
     write_file,
 )
+from holdfast.runtime.continuity import LETTERS, Logs
 from holdfast.runtime.door import Door
 from holdfast.runtime.driver import CountedLinks, Driver
 from holdfast.runtime.engine import Engine, Log
@@ -80,19 +82,37 @@ _Connected = TypeVar("_Connected")
 class Node:
     """What a worker and an issuer have in common."""
 
-    def __init__(self, config: NodeConfig, log: Log, store: Store, keys: FileKeys) -> None:
+    def __init__(self, config: NodeConfig, log: Log, store: Store, keys: FileKeys, logs: Logs | None = None) -> None:
+        """`logs` are those of the party in this database, by default the ones of a register that was never restored."""
         self.config = config
         self.log = log
+        self.logs = logs or Logs(LETTERS[config.party], {})
+        self._store = store
+        self._keys = keys
         self.links = CountedLinks(keys)
         issues = config.party == ISSUER
         party = Issuer(Policy()) if issues else Acquirer(Policy())
-        logs = ISSUER_LOGS if issues else ACQUIRER_LOGS
-        self.engine = Engine(party, store, keys, self.links, now_us, log, config.holder, logs)
+        self.engine = Engine(party, store, keys, self.links, now_us, log, config.holder, self.logs.names)
         self.driver = Driver(self.engine, self.links, log)
         dialect, limits = (ASCII_1987, HOST_LIMITS) if issues else (UNIONPAY, Limits(links_max=room_for_links()))
         self.station = Station(self.links, self.engine, self.driver.wake, log, dialect, limits)
         self.door = Door(self.links, self.driver.offer, self.status)
         self.kept = KeptCheckpoint(Path(config.keys), now_us())
+
+    async def go_on(self) -> None:
+        """Make sure that the log which was taken is as long as it ever was; RegisterBroken when it is not.
+
+        The first log after a restore begins with the entry that says so.
+        """
+        head, keys = self.engine.head, Path(self.config.keys)
+        continuity.refuse_shortened(head.log, head, continuity.newest_kept(keys), keys)
+        if head.log == self.logs.first and head.frontier.size == 0:
+            told = continuity.newest_restoration(keys, self._keys.public_key())
+            writer = Engine(
+                Restored(), self._store, self._keys, self.links, now_us, self.log, self.config.holder, (head.log,)
+            )
+            await continuity.record_restore(writer, self.logs, told)
+            await self.engine.take()
 
     async def serve(self, listener: socket.socket) -> None:
         """Accept connections and run the engine until it is told to stop; the log has been taken."""
@@ -167,7 +187,8 @@ async def run_acquirer(config: NodeConfig, log: Log) -> None:
     keys = FileKeys.open(Path(config.keys))
     store = await patiently(lambda: PostgresStore.connect(config.dsn, ACQUIRER, ACQUIRER_TABLES))
     reader = await patiently(lambda: PostgresReader.connect(config.dsn, ACQUIRER))
-    node = Node(config, log, store, keys)
+    logs = await continuity.logs_of(config.dsn, ACQUIRER)
+    node = Node(config, log, store, keys, logs)
     await take_log(node)
     hosts = HostLinks(Station(node.links, node.engine, node.driver.wake, log, ASCII_1987, HOST_LIMITS))
     watching = asyncio.create_task(watch_issuers(node, reader, hosts))
@@ -229,7 +250,7 @@ async def run_issuer(config: NodeConfig, log: Log) -> None:
     """Answer acquirers, once the book is ours; several installations on one database have one active issuer."""
     keys = FileKeys.open(Path(config.keys))
     store = await patiently(lambda: PostgresStore.connect(config.dsn, ISSUER, ISSUER_TABLES))
-    node = Node(config, log, store, keys)
+    node = Node(config, log, store, keys, await continuity.logs_of(config.dsn, ISSUER))
     await take_log(node)
     place = folder_of(config.holder)
     path = issuer_socket(place)
@@ -264,13 +285,13 @@ def publish(config: NodeConfig, place: Path) -> None:
     write_file(Path(config.issuer_notice), notice._asdict())
 
 
-async def publish_holder(config: NodeConfig) -> None:
-    """Publish the issuer of another installation, which has the book."""
+async def publish_holder(config: NodeConfig, log: str) -> None:
+    """Publish the issuer of another installation, which has the book that this log is."""
     connection = await asyncpg.connect(
         config.dsn, timeout=CONNECT_TIMEOUT_S, server_settings={"search_path": ISSUER, "application_name": "holdfast"}
     )
     try:
-        holder = await connection.fetchval(_LEASE_HOLDER, ISSUER_LOGS[0])
+        holder = await connection.fetchval(_LEASE_HOLDER, log)
     finally:
         await connection.close(timeout=CONNECT_TIMEOUT_S)
     if holder:
@@ -298,13 +319,13 @@ async def take_log(node: Node) -> None:
     while True:
         try:
             await node.engine.take()
-            return
+            return await node.go_on()
         except Fenced as error:
             if not told:
                 node.log("waiting for a log", reason=str(error))
                 told = True
         if node.config.party == ISSUER:
-            await publish_holder(node.config)
+            await publish_holder(node.config, node.logs.names[0])
         await asyncio.sleep(TAKE_INTERVAL_S)
 
 

@@ -28,6 +28,7 @@ from holdfast.keys.file import FileKeys
 from holdfast.keys.folder import SIGNING_FILE
 from holdfast.runtime import config
 from holdfast.runtime.config import ACQUIRER, HERE, ISSUER, Address, NodeConfig, Notice
+from holdfast.runtime.continuity import refuse_shortened_party
 from holdfast.runtime.datafolder import DataFolder
 from holdfast.runtime.door import STATUS, call
 from holdfast.runtime.embedded import EmbeddedPostgres
@@ -158,6 +159,7 @@ class Supervisor:
         for party, dsn in ((ACQUIRER, dsns.acquirer), (ISSUER, dsns.issuer)):
             if await migrate(dsn, party, party):
                 self._tell(f"database: the {party}'s tables are at the newest version")
+            await refuse_shortened_party(dsn, party, self._plan.keys)
         nodes = self._nodes(dsns)
         self._issuer = Child(nodes[0], self._log, self._tell)
         self._workers = [Child(node, self._log, self._tell) for node in nodes[1:]]
