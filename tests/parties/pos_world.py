@@ -103,17 +103,17 @@ class PosWorld:
 
     def _register_reference_rows(self) -> None:
         rows = self.acquirer.rows
-        rows[MERCHANTS][MERCHANT_ID] = Merchant(MERCHANT_ID, "和平饭店", "Peace Hotel", "7011", True, 115, 30)
+        rows[MERCHANTS][MERCHANT_ID] = Merchant(MERCHANT_ID, "和平饭店", "Peace Hotel", "7011", True, "")
         rows[TERMINALS][TERMINAL_ID] = Terminal(TERMINAL_ID, MERCHANT_ID, TMK, True)
         rows[BINS]["622000"] = Bin("622000", ISSUER_ID, "CUP", "debit")
         rows[ISSUERS][ISSUER_ID] = Issuer(ISSUER_ID, "One", "", ZONE_MAC, b"zone-pin:")
 
     # --- what a test does -----------------------------------------------------------------------------------------
 
-    def command(self, name: str, **arguments: Any) -> dict[str, Any] | None:
+    def command(self, name: str, *, actor: str = "01", **arguments: Any) -> dict[str, Any] | None:
         """The outcome, None while it is still waited for."""
         told = len(self.outcomes)
-        self.at_terminal(Command(CALLER, name, arguments, "01"))
+        self.at_terminal(Command(CALLER, name, arguments, actor))
         return self.outcomes[-1][1] if len(self.outcomes) > told else None
 
     def approved(self, name: str, **arguments: Any) -> dict[str, Any]:

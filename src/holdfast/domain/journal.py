@@ -116,9 +116,10 @@ def _after_settlement(device: Device, facts: Facts) -> Device:
     if phase == "again":
         return device._replace(in_flight=facts["trace_key"])
     if phase == "uploading":
-        return device._replace(in_flight=facts["trace_key"], stan=facts.get("stan", device.stan))
+        key = facts["trace_key"]
+        return device._replace(in_flight=key, uploading=key, stan=facts.get("stan", device.stan))
     if phase == "uploaded":
-        return device._replace(in_flight="", uploaded=facts["uploaded"])
+        return device._replace(in_flight="", uploading="", uploaded=facts["uploaded"])
     if phase == "closed":
         device = in_batch(device, facts["batch"])
         return device._replace(settling="", uploaded=0, last_settlement=facts["trace_key"])

@@ -32,7 +32,7 @@ class Terminal(NamedTuple):
     terminal_id: str
     merchant_id: str
     tmk: bytes
-    enabled: bool
+    enabled: bool = True
     mac_algorithm: str = "ecb"
     notice: str = "0"
 
@@ -314,8 +314,8 @@ class Device(NamedTuple):
 
     `in_flight` is the trace key of the request whose answer is awaited, `reversal` that of the reversal that waits to
     be acknowledged, `settling` that of the settlement whose batch is not closed yet ('' where there is none): of each
-    there is at most one. `uploaded` counts the messages of its batch upload that were acknowledged, `asked_n` the
-    business requests of the batch. `notices` are the digits by which the acquirer asked for something that is not done
+    there is at most one. Of its batch upload, `uploaded` counts the messages that were acknowledged, and `uploading` is
+    the key of the one that was not; `asked_n` counts the business requests of the batch. `notices` are the digits by which the acquirer asked for something that is not done
     yet (see `wire.header`), `parameters` what it set, as text (see `parties.settings`). `last_receipt` and
     `last_settlement` are the trace keys of what was printed last.
     """
@@ -336,6 +336,7 @@ class Device(NamedTuple):
     reversal: str
     settling: str = ""
     uploaded: int = 0
+    uploading: str = ""
     asked_n: int = 0
     notices: str = ""
     parameters: str = ""

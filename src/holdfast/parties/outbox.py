@@ -12,7 +12,8 @@ from holdfast.domain.records import DEVICES, SALES, Sale
 from holdfast.domain.tables import DUE, Due, Write, put, remove
 from holdfast.ids import parse_trace_key
 from holdfast.parties.page import Page, believed
-from holdfast.parties.pos_messages import MAC_ALGORITHM, judge, register_entry, reversal_of, told_by, wants_sign_on
+from holdfast.parties.pos_answers import judge, register_entry, told_by, wants_sign_on
+from holdfast.parties.pos_messages import MAC_ALGORITHM, reversal_of
 from holdfast.parties.settings import ACQUIRER, TerminalSettings
 from holdfast.parties.step import TURN, Decision, Outcome, Outgoing, RowOf, Step, open_pan
 from holdfast.wire.message import Message

@@ -11,6 +11,7 @@ from typing import Any
 from holdfast.domain.journal import device_after, rows_of, sale_of
 from holdfast.domain.records import DEVICES, SALES, Device, Sale
 from holdfast.domain.tables import Entry, Write, insert, put
+from holdfast.parties.settings import parameters_from
 from holdfast.parties.step import Outcome, Outgoing, Step, Turn, Wait, entry_saying
 
 
@@ -74,6 +75,20 @@ def believed(sale: Sale, note: str | None = None) -> dict[str, Any]:
     }
 
 
-def turned_down(kind: str, reason: str) -> dict[str, Any]:
-    """The outcome of a command that the terminal did not even begin: nothing was journaled, nothing sent."""
-    return {"outcome": "declined", "response_code": "", "kind": kind, "reason": reason}
+def nearly_full(device: Device | None) -> dict[str, str]:
+    """What the cashier is warned of when the journal has little room left in this batch; nothing before."""
+    if device is None:
+        return {}
+    parameters = parameters_from(device.parameters)
+    if device.asked_n < parameters.journal_warning:
+        return {}
+    return {"warning": f"{device.asked_n} of {parameters.journal_capacity} requests of the batch are used: settle soon"}
+
+
+def turned_down(kind: str, reason: str, mistake: bool = False) -> dict[str, Any]:
+    """The outcome of a command that the terminal did not even begin: nothing was journaled, nothing sent.
+
+    `mistake` says that what was entered is wrong or not enough, so that it can be entered again.
+    """
+    value = {"outcome": "declined", "response_code": "", "kind": kind, "reason": reason}
+    return {**value, "mistake": True} if mistake else value

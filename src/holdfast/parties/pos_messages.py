@@ -1,35 +1,47 @@
-"""Between the terminal's rows and messages: what it sends to the acquirer, and how it judges what comes back.
+"""What the terminal sends, built from its rows, so that a repeat says the same.
 
-A request is built from its row, so that a repeat says the same; track 2 alone comes from outside, for the one message.
-An answer ends a request only when its MAC holds, it answers what was asked, and it names a register entry: anything
-else is unknown, and what is unknown is reversed.
+What passes through and is kept nowhere (track 2, PIN block, chip data) comes from outside, for the one message.
 """
 
 from hashlib import sha256
-from typing import Any, NamedTuple
 
-from holdfast.clock import date_of_mmdd
-from holdfast.domain import responses
-from holdfast.domain.commands import BY_NAME, ECHO, MESSAGE_TYPE_NETWORK, REVERSAL_MTI, SIGN_ON_DOUBLE, Kind
+from holdfast.domain.commands import (
+    BALANCE,
+    BY_NAME,
+    DOWNLOAD_PARAMETERS,
+    ECHO,
+    MESSAGE_TYPE_NETWORK,
+    REVERSAL_MTI,
+    SIGN_OFF_CODE,
+    SIGN_ON_DOUBLE,
+    CardPresented,
+    Kind,
+)
 from holdfast.domain.records import Device, Sale
-from holdfast.ids import TraceKey, parse_trace_key
-from holdfast.parties.translate import MAC_TO_COME, reply_mti
+from holdfast.ids import parse_trace_key
+from holdfast.parties.translate import MAC_TO_COME
 from holdfast.wire import chain
 from holdfast.wire.chain import CHAIN_FIELD
 from holdfast.wire.message import Message
+from holdfast.wire.security import ALGORITHM_3DES, PIN_WITH_PAN, SecurityControl, pack_security_control
 
 MAC_ALGORITHM = "ecb"
 MAC_FIELD = 64
 
 SIGN_ON_MTI = "0800"
-ECHO_MTI = "0820"
+ECHO_MTI = SIGN_OFF_MTI = "0820"
 
-KEYED = "012"
-STRIPE = "022"
-"""DE22: how the card was read, and that no PIN was entered."""
+READ_CAPABILITY = "5"
+"""60.4: reads stripe and chip."""
+CHIP_WELL, CHIP_FAILED = "0", "1"
+"""60.5: whether the stripe is read because the chip could not be."""
 
-TERMINAL_CAPABILITY = "50"
-"""60.4 and 60.5: reads stripe and chip; no chip condition."""
+CHIP_MODES = frozenset({"05", "07", "95", "91", "98"})
+"""DE22: the card's chip was read, inserted or contactless."""
+
+PIN_DIGITS_MAX = "12"
+"""DE26, the longest PIN that can be entered."""
+PIN_CONTROL = pack_security_control(SecurityControl(PIN_WITH_PAN, ALGORITHM_3DES))
 
 LINK_CHARS = 16
 
@@ -38,65 +50,64 @@ OPERATOR_CHARS = 2
 
 NO_TRACE = "0" * 12
 """61.1 and 61.2 where the cashier knows neither batch nor trace of the original."""
+NO_DATE = "0000"
 
-NO_ANSWER = "98"
-NOT_AUTHENTIC = "A0"
 UNUSABLE = "06"
-"""DE39 of a reversal: why the request is reversed (domain.md §4.3)."""
-
-UNKNOWN_CODES = frozenset({responses.ISSUER_SILENT, "68"})
-"""Answers that say nobody knows."""
-
-SIGN_ON_CODES = frozenset({responses.SIGN_ON_AGAIN, responses.MAC_ERROR})
-"""Answers after which nothing goes through before a sign-on."""
+"""DE39 of a reversal whose reason is neither silence nor a wrong MAC (domain.md §4.3)."""
 
 
-# --- what the terminal sends --------------------------------------------------------------------------------------
-
-
-def request_of(sale: Sale, device: Device, pan: str, track2: str = "", repeat: bool = False) -> Message:
-    """A business request; as a repeat it bears the odd MTI and never a track."""
+def request_of(sale: Sale, device: Device, card: CardPresented, repeat: bool = False) -> Message:
+    """A business request; as a repeat it bears the odd MTI, and `card` only what is kept."""
     kind = BY_NAME[sale.kind]
-    fields = _common(sale, sale, device, kind)
-    if track2:
-        fields[35] = track2
-    else:
-        fields |= _keyed(sale, pan)
+    fields = _common(sale, sale, device, kind) | _of_card(sale, card)
+    if sale.original_rrn:
+        fields[37] = sale.original_rrn
     if sale.original_code:
         fields[38] = sale.original_code
     if kind.needs_original:
-        fields[61] = (sale.original_trace or NO_TRACE) + (sale.original_date or "0000")
+        fields[61] = (sale.original_trace or NO_TRACE) + (sale.original_date or NO_DATE)
     return Message(kind.mti[:3] + "1" if repeat else kind.mti, fields)
 
 
+def kept_card(sale: Sale, pan: str) -> CardPresented:
+    """The card of a request as far as it may be kept: no track, no PIN, no chip data."""
+    return CardPresented(
+        pan, sale.expiry or "", sale.entry_mode, "", b"", sale.card_sequence or "", b"", sale.chip_failed
+    )
+
+
 def reversal_of(reversal: Sale, original: Sale, device: Device, pan: str) -> Message:
-    """The 0400 that undoes `original`: its fields without track and PIN, and the reason."""
+    """The 0400 that undoes `original`: its fields without track, PIN and chip data, and the reason."""
     kind = BY_NAME[original.kind]
-    fields = _common(original, reversal, device, kind) | _keyed(original, pan)
+    fields = _common(original, reversal, device, kind) | _of_card(original, kept_card(original, pan))
     fields[39] = reversal.reason or UNUSABLE
     code = original.original_code or original.authorization_code
     if code:
         fields[38] = code
     if kind.needs_original:
-        key = parse_trace_key(original.trace_key)
-        fields[61] = key.batch + key.stan + original.local_date[5:7] + original.local_date[8:10]
+        fields[61] = named_by(original)
     return Message(REVERSAL_MTI, fields)
+
+
+def named_by(sale: Sale) -> str:
+    """DE61 of whoever means this request: its batch, its trace, the date of its slip."""
+    key = parse_trace_key(sale.trace_key)
+    return key.batch + key.stan + sale.local_date[5:7] + sale.local_date[8:10]
 
 
 def sign_on_of(sale: Sale, device: Device) -> Message:
     """0800: asks for double-length working keys and the batch. No MAC: there may be no key yet."""
-    key = parse_trace_key(sale.trace_key)
-    return Message(
-        SIGN_ON_MTI,
-        {
-            11: key.stan,
-            41: device.terminal_id,
-            42: device.merchant_id,
-            CHAIN_FIELD: _chain(sale, device),
-            60: MESSAGE_TYPE_NETWORK + key.batch + SIGN_ON_DOUBLE,
-            63: _operator(sale),
-        },
-    )
+    return Message(SIGN_ON_MTI, network_fields(sale, device, SIGN_ON_DOUBLE))
+
+
+def sign_off_of(sale: Sale, device: Device) -> Message:
+    """0820/002: no business until the next sign-on."""
+    return Message(SIGN_OFF_MTI, network_fields(sale, device, SIGN_OFF_CODE))
+
+
+def download_of(sale: Sale, device: Device) -> Message:
+    """0800/360: asks for parameters; sealed, so that its answer is."""
+    return Message(SIGN_ON_MTI, network_fields(sale, device, DOWNLOAD_PARAMETERS) | {MAC_FIELD: MAC_TO_COME})
 
 
 def echo_of(device: Device) -> Message:
@@ -105,10 +116,24 @@ def echo_of(device: Device) -> Message:
     return Message(ECHO_MTI, {11: stan, 41: device.terminal_id, 42: device.merchant_id, 60: control})
 
 
+def network_fields(sale: Sale, device: Device, management: str) -> dict[int, str | bytes]:
+    """What all messages about the terminal itself carry; `management` is 60.3."""
+    key = parse_trace_key(sale.trace_key)
+    return {
+        11: key.stan,
+        41: device.terminal_id,
+        42: device.merchant_id,
+        CHAIN_FIELD: _chain(sale, device),
+        60: MESSAGE_TYPE_NETWORK + key.batch + management,
+        63: _operator(sale),
+    }
+
+
 def _common(original: Sale, speaking: Sale, device: Device, kind: Kind) -> dict[int, str | bytes]:
     """Fields that a request and its reversal share; `speaking` is whose journal entry the message is."""
     key = parse_trace_key(original.trace_key)
-    return {
+    chip = CHIP_FAILED if original.chip_failed else CHIP_WELL
+    fields: dict[int, str | bytes] = {
         3: kind.processing_code,
         4: f"{original.amount_minor:012d}",
         11: key.stan,
@@ -118,14 +143,32 @@ def _common(original: Sale, speaking: Sale, device: Device, kind: Kind) -> dict[
         42: device.merchant_id,
         49: original.currency,
         CHAIN_FIELD: _chain(speaking, device),
-        60: kind.message_type + key.batch + "000" + TERMINAL_CAPABILITY,
+        60: kind.message_type + key.batch + "000" + READ_CAPABILITY + chip,
         63: _operator(original),
         MAC_FIELD: MAC_TO_COME,
     }
+    if kind is BALANCE:
+        del fields[4]
+    return fields
 
 
-def _keyed(sale: Sale, pan: str) -> dict[int, str | bytes]:
-    return {2: pan, 14: sale.expiry} if sale.expiry else {2: pan}
+def _of_card(sale: Sale, card: CardPresented) -> dict[int, str | bytes]:
+    """The card: a stripe speaks for itself; a chip gives number, expiry, sequence and its track 2 as well."""
+    chip_read = card.entry_mode[:2] in CHIP_MODES
+    fields: dict[int, str | bytes] = {}
+    if chip_read or not card.track2:
+        fields[2] = card.pan
+        if card.expiry:
+            fields[14] = card.expiry
+    if card.track2:
+        fields[35] = card.track2
+    if chip_read and card.sequence:
+        fields[23] = card.sequence
+    if card.chip:
+        fields[55] = card.chip
+    if card.pin_block:
+        fields |= {26: PIN_DIGITS_MAX, 52: card.pin_block, 53: PIN_CONTROL}
+    return fields
 
 
 def _operator(sale: Sale) -> str:
@@ -137,98 +180,3 @@ def _operator(sale: Sale) -> str:
 def _chain(sale: Sale, device: Device) -> str:
     link = sha256(f"{sale.previous}|{sale.at_us}".encode()).hexdigest()[:LINK_CHARS]
     return chain.pack_request(chain.ChainRequest(sale.sequence, link, device.last_entry))
-
-
-# --- what comes back ----------------------------------------------------------------------------------------------
-
-
-def key_answered(device: Device, message: Message) -> TraceKey | None:
-    """The key of the request that a message answers: one that is open, else the one it names itself; None for neither.
-
-    The open ones are tried first because a sign-on is answered with another batch, and some answers bear no DE60.
-    """
-    mti, stan, batch = _request_mti(message.mti), message.get(11), message.get(60)[2:8]
-    for open_key in (device.in_flight, device.reversal):
-        if open_key:
-            key = parse_trace_key(open_key)
-            same_batch = mti == SIGN_ON_MTI or batch in (key.batch, "")
-            if (key.mti, key.stan) == (mti, stan) and same_batch:
-                return key
-    if not mti or len(stan) != 6 or len(batch) != 6:
-        return None
-    return TraceKey(device.terminal_id, batch, stan, mti)
-
-
-def _request_mti(mti: str) -> str:
-    """Reply - 10, '' for what is no reply."""
-    request = f"{mti[:2]}{int(mti[2]) - 1}{mti[3]}" if mti[2] in "13579" else ""
-    return request if request and reply_mti(request) == mti else ""
-
-
-class Verdict(NamedTuple):
-    """What an answer is worth. `outcome` is approved, declined or unknown; `reason` is DE39 of the reversal that an
-    unknown outcome leads to, `says` the sentence for the journal."""
-
-    outcome: str
-    reason: str = ""
-    says: str | None = None
-
-
-def judge(message: Message, mac_holds: bool, original: Sale, device: Device) -> Verdict:
-    """An answer to a business request, or to its reversal; `mac_holds` is false where the MAC is absent, too."""
-    code = message.get(39)
-    if not mac_holds:
-        what = "a wrong MAC" if MAC_FIELD in message.fields else "no MAC"
-        return Verdict("unknown", NOT_AUTHENTIC, f"answer {code or 'without code'} has {what}")
-    differs = mismatch(message, original, device)
-    if differs:
-        return Verdict("unknown", UNUSABLE, f"answer {code or 'without code'} does not fit: {differs}")
-    if code in UNKNOWN_CODES:
-        return Verdict("unknown", NO_ANSWER, f"answer {code}: {responses.says(code)}")
-    if not register_entry(message):
-        return Verdict("unknown", UNUSABLE, f"answer {code or 'without code'} names no register entry")
-    return Verdict("approved" if code == responses.APPROVED else "declined")
-
-
-def mismatch(message: Message, original: Sale, device: Device) -> str:
-    """The first field in which an answer differs from what was asked, '' when none does."""
-    asked = {
-        3: BY_NAME[original.kind].processing_code,
-        4: f"{original.amount_minor:012d}",
-        41: device.terminal_id,
-        42: device.merchant_id,
-    }
-    for number, value in asked.items():
-        if message.get(number) != value:
-            return f"DE{number} is {message.get(number) or 'missing'}, asked was {value}"
-    return "" if len(message.get(39)) == 2 else "DE39 is missing"
-
-
-def register_entry(message: Message) -> str:
-    """The register entry that an answer names, '' when it names none."""
-    answer = chain.parse_response(message.get(CHAIN_FIELD))
-    return answer.register_entry if answer else ""
-
-
-def wants_sign_on(message: Message, mac_holds: bool) -> bool:
-    """Whether the acquirer says so, or its MAC shows that its key is not ours."""
-    return message.get(39) in SIGN_ON_CODES or (MAC_FIELD in message.fields and not mac_holds)
-
-
-def told_by(message: Message, now_us: int, zone: str) -> dict[str, Any]:
-    """What an answer that can be used tells, as facts of the journal; the slip shows the acquirer's date and time."""
-    return {
-        "response_code": message.get(39),
-        "authorization_code": message.get(38) or None,
-        "rrn": message.get(37) or None,
-        "register_entry": register_entry(message) or None,
-        **told_time(message, now_us, zone),
-    }
-
-
-def told_time(message: Message, now_us: int, zone: str) -> dict[str, str]:
-    """DE12 and DE13 as the slip shows them; nothing where they are missing or no time."""
-    day, clock = date_of_mmdd(message.get(13), now_us, zone), message.get(12)
-    if day is None or len(clock) != 6 or clock[:2] > "23" or clock[2:4] > "59" or clock[4:] > "59":
-        return {}
-    return {"local_date": day.isoformat(), "local_time": f"{clock[:2]}:{clock[2:4]}:{clock[4:]}"}

@@ -1,52 +1,47 @@
 """The terminal: asks for the cashier, believes only what can be believed, and undoes what it does not know.
 
-The flow of a request: journal "asked" → send → journal the answer → tell the cashier. Approved means 00, a MAC that
-holds and a register entry. Everything else that is no clear decline, silence included, is unknown: it is told as such,
-and a reversal is stored with it in one commit and repeated until it is acknowledged (`outbox`). Whatever is open is a
-row, so that a terminal whose power was cut goes on from there.
+The flow of a request: journal "asked" → send → journal the answer → tell the cashier. Approved means an approving code,
+a MAC that holds and a register entry. Everything else that is no clear decline, silence included, is unknown: it is
+told as such, and what the kind wants is done about it in the same commit: a reversal is stored (`outbox`), or it is
+repeated until it is answered (`advices`). Whatever is open is a row, so that a terminal whose power was cut goes on
+from there.
 """
 
-from collections.abc import Generator
+from collections.abc import Callable
 from typing import Any
 
-from holdfast.domain import responses
-from holdfast.domain.commands import SIGN_ON
+from holdfast.domain.commands import (
+    BALANCE,
+    BY_NAME,
+    DOWNLOAD,
+    SETTLEMENT,
+    SIGN_OFF,
+    SIGN_ON,
+    UPLOAD_MTI,
+    Silence,
+)
+from holdfast.domain.journal import OWED
 from holdfast.domain.records import DEVICES, SALES, Device, Sale
 from holdfast.domain.tables import DUE, Due, Write, put, remove
-from holdfast.errors import WireError
-from holdfast.parties import cashier, outbox
-from holdfast.parties.page import Page, believed, turned_down
-from holdfast.parties.pos_messages import (
-    ECHO_MTI,
-    MAC_ALGORITHM,
-    MAC_FIELD,
+from holdfast.ids import parse_trace_key
+from holdfast.parties import advices, batch_upload, cashier, operators, outbox, session, settling
+from holdfast.parties.entered import KINDS
+from holdfast.parties.page import Page, believed, nearly_full, turned_down
+from holdfast.parties.pos_answers import (
     NO_ANSWER,
-    SIGN_ON_MTI,
+    balance_of,
     judge,
     key_answered,
+    mac_of,
     register_entry,
     told_by,
-    told_time,
     wants_sign_on,
 )
+from holdfast.parties.pos_messages import ECHO_MTI
+from holdfast.parties.session import concluded, reversal_now
 from holdfast.parties.settings import TerminalSettings
-from holdfast.parties.step import (
-    TURN,
-    Command,
-    Decision,
-    Event,
-    Outcome,
-    Received,
-    RowOf,
-    Step,
-    Turn,
-    Want,
-    import_under,
-    verify_mac,
-)
-from holdfast.wire.dialect import UNIONPAY
+from holdfast.parties.step import TURN, Command, Decision, Event, Outcome, Received, RowOf, Step, Turn
 from holdfast.wire.message import Message
-from holdfast.wire.security import WorkingKeys, mac_block, parse_working_keys
 
 __all__ = ["Terminal", "TerminalSettings"]
 
@@ -78,26 +73,46 @@ class Terminal:
             later = event._replace(due_us=turn.now_us + self.settings.repeat_max_us, attempts=event.attempts + 1)
             return Step((entry,), (put(DUE, later),), says=says)
         if isinstance(event, Command):
-            kind = cashier.KINDS[event.name].name if event.name in cashier.KINDS else event.name
+            kind = KINDS[event.name].name if event.name in KINDS else event.name
             return Step((entry,), send=(Outcome(event.caller, turned_down(kind, says)),), says=says)
         return Step((entry,), says=says)
 
 
+COMMANDS: dict[str, Callable[[Command, TerminalSettings], Decision]] = {
+    "repeat": cashier.ask_again,
+    "reverse": cashier.take_back,
+    "sign-on": session.sign_on,
+    "sign-off": session.sign_off,
+    "download": session.download,
+    "echo": session.echo,
+    "load": session.load,
+    "settle": settling.settle,
+}
+"""Commands that are no business requests; `deliver` is below."""
+
+
 def obey(event: Command, settings: TerminalSettings) -> Decision:
     """A command of the cashier, or of whoever drives the terminal."""
-    if event.name in cashier.KINDS:
-        return cashier.ask(event, cashier.KINDS[event.name], settings)
-    if event.name == "repeat":
-        return cashier.ask_again(event, settings)
-    if event.name == "sign-on":
-        return cashier.sign_on(event, settings)
-    if event.name == "echo":
-        return cashier.echo(event, settings)
-    if event.name == "load":
-        return cashier.load(event, settings)
+    if event.name in KINDS:
+        return cashier.ask(event, KINDS[event.name], settings)
     if event.name == "deliver":
         return deliver_now(event, settings)
+    if event.name in COMMANDS:
+        return COMMANDS[event.name](event, settings)
     return cashier.turn_down(event, event.name, f"a terminal has no command {event.name}")
+
+
+def deliver_now(event: Command, settings: TerminalSettings) -> Decision:
+    """The line is back: what waits to be delivered need not wait until its pause is over."""
+    device, owed = yield RowOf(DEVICES, settings.terminal_id), advices.OWED
+    (turn,) = yield (TURN,)
+    no = operators.why_not(event.actor, event.name)
+    if no is not None:
+        return Step(send=(Outcome(event.caller, turned_down("deliver", no)),))
+    writes = reversal_now(device, turn) if device is not None else ()
+    if owed:
+        writes = (*writes, advices.told_now(turn))
+    return Step(write=writes, send=(Outcome(event.caller, {"outcome": "approved", "kind": "deliver"}),))
 
 
 # --- the acquirer speaks ------------------------------------------------------------------------------------------
@@ -110,16 +125,33 @@ def heard(event: Received, settings: TerminalSettings) -> Decision:
     key = key_answered(device, message) if device is not None else None
     if device is None or key is None:
         return (yield from ignored(message, "answers nothing"))
-    if key.mti == ECHO_MTI:
-        return (yield from echo_answered(message, str(key)))
+    if key.mti == UPLOAD_MTI:
+        if device.in_flight != str(key):
+            return (yield from ignored(message, f"answers {key}, which is not under way"))
+        return (yield from batch_upload.acknowledged(message, device, settings))
     (sale,) = yield (RowOf(SALES, str(key)),)
+    if sale is None and key.mti == ECHO_MTI:
+        return (yield from session.echo_answered(message, str(key)))
     if sale is None:
         return (yield from ignored(message, f"answers {key}, which was never asked"))
-    if key.mti == SIGN_ON_MTI:
-        return (yield from sign_on_answered(message, device, sale, settings))
+    return (yield from about(sale, message, device, settings))
+
+
+def about(sale: Sale, message: Message, device: Device, settings: TerminalSettings) -> Decision:
+    """An answer to one of our requests, by what it is."""
+    if sale.kind == SIGN_ON:
+        return (yield from session.sign_on_answered(message, device, sale, settings))
+    if sale.kind == SIGN_OFF:
+        return (yield from session.sign_off_answered(message, device, sale))
+    if sale.kind == DOWNLOAD:
+        return (yield from session.download_answered(message, device, sale))
+    if sale.kind == SETTLEMENT:
+        return (yield from settling.settlement_answered(message, device, sale, settings))
     mac_holds = yield from mac_of(message, device)
     if sale.reverses is not None:
         return (yield from outbox.reversal_answered(message, mac_holds, device, sale, settings))
+    if sale.delivery == OWED:
+        return (yield from advices.answered(message, mac_holds, device, sale, settings))
     (turn,) = yield (TURN,)
     if sale.outcome != "asked":
         return answered_after_the_end(message, mac_holds, device, sale, turn)
@@ -132,15 +164,6 @@ def ignored(message: Message, why: str) -> Decision:
     return Step(says=f"{message.mti} of the acquirer ignored: it {why}")
 
 
-def mac_of(message: Message, device: Device) -> Generator[tuple[Want, ...], Any, bool]:
-    """Whether the message bears a MAC that holds; false where it bears none."""
-    if MAC_FIELD not in message.fields or device.mak is None:
-        return False
-    block = mac_block(UNIONPAY, message.raw)
-    (holds,) = yield (verify_mac(device.mak, MAC_ALGORITHM, block, message.get(MAC_FIELD)),)
-    return bool(holds)
-
-
 def answered(
     message: Message, mac_holds: bool, device: Device, sale: Sale, turn: Turn, settings: TerminalSettings
 ) -> Step:
@@ -149,30 +172,36 @@ def answered(
     again = wants_sign_on(message, mac_holds) or None
     page = Page(turn, device, sale)
     if verdict.outcome == "unknown":
-        code = message.get(39) or None
-        return unknown(
-            page, sale, verdict.reason, {"reason": verdict.says, "response_code": code, "sign_on_again": again}
-        )
-    facts = {"trace_key": sale.trace_key, "sequence": sale.sequence, "outcome": verdict.outcome, "sign_on_again": again}
-    if verdict.outcome == "declined":
-        facts["reason"] = responses.says(message.get(39))
+        why = {"reason": verdict.says, "response_code": message.get(39) or None, "sign_on_again": again}
+        return unknown(page, sale, verdict.reason, why)
+    facts: dict[str, Any] = {"trace_key": sale.trace_key, "sequence": sale.sequence, "outcome": verdict.outcome}
+    facts |= {"sign_on_again": again, "reason": verdict.says}
     page.note(sale.kind, "answered", facts | told_by(message, turn.now_us, settings.zone))
-    return concluded(page, sale.trace_key)
+    only_now = passed_on(sale, message) if verdict.outcome == "approved" else {}
+    return concluded(page, sale.trace_key, more=only_now | nearly_full(page.device))
+
+
+def passed_on(sale: Sale, message: Message) -> dict[str, Any]:
+    """What an approval tells the cashier or the chip and nobody may keep: the balance, the issuer's cryptogram."""
+    told: dict[str, Any] = {}
+    if sale.kind == BALANCE.name:
+        told["balance"] = balance_of(message)
+    if 55 in message.fields:
+        told["chip"] = message.get_bytes(55)
+    return told
 
 
 def unknown(page: Page, sale: Sale, reason: str, facts: dict[str, Any]) -> Step:
-    """Nobody knows. A business request gets its reversal in the same commit; a sign-on is simply asked anew."""
-    page.note(
-        sale.kind, "unknown", {"trace_key": sale.trace_key, "sequence": sale.sequence, "outcome": "unknown", **facts}
-    )
-    duties = () if sale.kind == SIGN_ON else (outbox.store_reversal(page, sale, reason),)
+    """Nobody knows. What is done about it is in the same commit; a request that changes nothing is simply over."""
+    named = {"trace_key": sale.trace_key, "sequence": sale.sequence, "outcome": "unknown"}
+    page.note(sale.kind, "unknown", named | facts)
+    kind = BY_NAME.get(sale.kind)
+    duties: tuple[Write, ...] = ()
+    if kind is not None and kind.silence is Silence.REVERSED:
+        duties = (outbox.store_reversal(page, sale, reason),)
+    elif kind is not None and kind.silence is Silence.REPEATED:
+        duties = (advices.told_now(page.turn),)
     return concluded(page, sale.trace_key, duties)
-
-
-def concluded(page: Page, trace_key: str, duties: tuple[Write, ...] = ()) -> Step:
-    """The request is over: whoever waits for it is told."""
-    outcome = Outcome(trace_key, believed(page.sales[trace_key]))
-    return page.step(outcome, also=(remove(DUE, f"answer:{trace_key}"), *duties))
 
 
 def answered_after_the_end(message: Message, mac_holds: bool, device: Device, sale: Sale, turn: Turn) -> Step:
@@ -181,6 +210,8 @@ def answered_after_the_end(message: Message, mac_holds: bool, device: Device, sa
     page, note = Page(turn, device, sale), None
     if sale.outcome in ("unknown", "reversed"):
         note = "it was reversed" if sale.outcome == "reversed" else "it is being reversed"
+        if sale.kind == BALANCE.name:
+            note = "too late: ask again"
         if mac_holds and sale.late is None and (code, entry) != (sale.response_code, ""):
             late = {"trace_key": sale.trace_key, "sequence": sale.sequence, "late": f"{code} {entry}".strip()}
             page.note(sale.kind, "late", late)
@@ -188,70 +219,6 @@ def answered_after_the_end(message: Message, mac_holds: bool, device: Device, sa
         note = f"asked again, the acquirer answered {code or 'nothing usable'}"
     outcome = Outcome(sale.trace_key, believed(page.sales[sale.trace_key], note))
     return page.step(outcome, also=(remove(DUE, f"repeat:{sale.trace_key}"),))
-
-
-def echo_answered(message: Message, key: str) -> Decision:
-    """The line is alive."""
-    yield (TURN,)
-    code = message.get(39)
-    value = {"outcome": "approved" if code == responses.APPROVED else "declined", "response_code": code, "kind": "echo"}
-    return Step(write=(remove(DUE, f"echo:{key}"),), send=(Outcome(key, {**value, "trace_key": key}),))
-
-
-# --- sign-on ------------------------------------------------------------------------------------------------------
-
-
-def sign_on_answered(message: Message, device: Device, sale: Sale, settings: TerminalSettings) -> Decision:
-    """0810: working keys under our master key. A check value that does not fit means that the master keys differ."""
-    code, batch = message.get(39), message.get(60)[2:8]
-    keys, no = working_keys_of(message)
-    wrapped: list[bytes | None] = []
-    if keys is not None and code == responses.APPROVED:
-        wrapped = yield (
-            import_under(device.tmk, "pik", keys.pik, keys.pik_check),
-            import_under(device.tmk, "mak", keys.mak, keys.mak_check),
-        )
-        wrong = [name for name, key in zip(("PIN", "MAC"), wrapped, strict=True) if key is None]
-        no = f"check value of the {wrong[0]} key is wrong: the terminal master keys differ" if wrong else None
-    if no is None and len(batch) != 6:
-        no = "answer names no batch"
-    if code != responses.APPROVED:
-        no = responses.says(code)
-    (turn,) = yield (TURN,)
-    if sale.outcome != "asked":
-        return Step(says=f"late answer to sign-on {sale.trace_key} ignored")
-    page = Page(turn, device, sale)
-    facts = {"trace_key": sale.trace_key, "sequence": sale.sequence, "response_code": code}
-    if no is not None:
-        page.note(SIGN_ON, "answered", {**facts, "outcome": "declined", "reason": f"sign-on refused: {no}"})
-        return concluded(page, sale.trace_key)
-    told = {"outcome": "approved", "batch": batch, "rrn": message.get(37) or None}
-    page.note(SIGN_ON, "answered", facts | told | told_time(message, turn.now_us, settings.zone))
-    page.keep_keys(device.tmk, *wrapped)
-    return concluded(page, sale.trace_key, reversal_now(device, turn))
-
-
-def working_keys_of(message: Message) -> tuple[WorkingKeys | None, str | None]:
-    """The keys in DE62, or why there are none."""
-    try:
-        return parse_working_keys(message.get_bytes(62)), None
-    except WireError as error:
-        return None, str(error)
-
-
-def reversal_now(device: Device, turn: Turn) -> tuple[Write, ...]:
-    """A reversal that was held up goes out at once when the terminal has signed on."""
-    if not device.reversal:
-        return ()
-    return (put(DUE, Due(f"reverse:{device.reversal}", turn.now_us, 0, turn.now_us)),)
-
-
-def deliver_now(event: Command, settings: TerminalSettings) -> Decision:
-    """The line is back: the reversal that waits need not wait until its pause is over."""
-    (device,) = yield (RowOf(DEVICES, settings.terminal_id),)
-    (turn,) = yield (TURN,)
-    writes = reversal_now(device, turn) if device is not None else ()
-    return Step(write=writes, send=(Outcome(event.caller, {"outcome": "approved", "kind": "deliver"}),))
 
 
 # --- time passes --------------------------------------------------------------------------------------------------
@@ -262,8 +229,12 @@ def when_due(due: Due, settings: TerminalSettings) -> Decision:
     kind, _, key = due.key.partition(":")
     if kind == "reverse":
         return outbox.deliver(due, key, settings)
+    if kind == "tell":
+        return advices.tell(due, settings)
     if kind == "answer":
         return acquirer_was_silent(due, key, settings)
+    if kind == "forget":
+        return batch_upload.forget(due, key, settings)
     assert kind in ("repeat", "echo"), f"no such due row: {due.key}"
     return not_answered_again(due, key)
 
@@ -272,9 +243,16 @@ def acquirer_was_silent(due: Due, trace_key: str, settings: TerminalSettings) ->
     """No answer in time: unknown, never declined."""
     device, sale = yield RowOf(DEVICES, settings.terminal_id), RowOf(SALES, trace_key)
     (turn,) = yield (TURN,)
+    if device is not None and device.in_flight == trace_key and parse_trace_key(trace_key).mti == UPLOAD_MTI:
+        return batch_upload.silent(due, device, turn)
     if device is None or sale is None or sale.outcome != "asked":
         return Step(write=(remove(DUE, due.key),))
-    return unknown(Page(turn, device, sale), sale, NO_ANSWER, {"reason": "the acquirer did not answer in time"})
+    page, why = Page(turn, device, sale), "the acquirer did not answer in time"
+    if sale.kind == SETTLEMENT:
+        named = {"trace_key": sale.trace_key, "sequence": sale.sequence}
+        page.note(SETTLEMENT, "unknown", named | settling.not_settled(why))
+        return settling.settle_again(page, trace_key)
+    return unknown(page, sale, NO_ANSWER, {"reason": why})
 
 
 def not_answered_again(due: Due, trace_key: str) -> Decision:
