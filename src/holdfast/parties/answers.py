@@ -21,6 +21,7 @@ from holdfast.domain.hold import (
     Terms,
     allows,
     load,
+    standing_post,
     take_out,
 )
 from holdfast.domain.originals import normal_code
@@ -67,6 +68,7 @@ UNDELIVERED = frozenset({"owed", "objected"})
 
 INSISTS = responses.TRANSIENT | responses.OUTCOME_UNKNOWN
 """Answers after which a refund goes on being told to the issuer."""
+
 
 def owed_since(trace_key: str, turn: Turn) -> Write:
     """The due row that has a reversal delivered to the issuer, from now on."""
@@ -165,7 +167,7 @@ def answered(
     due = [remove(DUE, f"answer:{request.trace_key}")]
     if kind.silence is Silence.REPEATED:
         due.append(remove(DUE, f"tell:{request.trace_key}"))
-    objection = cannot_be_booked(kind, hold, said.authorization_code) if approved else None
+    objection = cannot_be_booked(request, kind.act, hold, said.authorization_code) if approved else None
     if objection is not None and kind.silence is Silence.REVERSED:
         facts |= {
             "outcome": "declined",
@@ -231,14 +233,21 @@ def terms_of(request: Request, act: Act, code: str, rules: Rules, turn: Turn, po
     return NO_TERMS
 
 
-def cannot_be_booked(kind: Kind, hold: Hold | None, authorization_code: str) -> str | None:
+def cannot_be_booked(request: Request, act: Act | None, hold: Hold | None, authorization_code: str) -> str | None:
     """Why an approval cannot stand in the register; None when it can."""
-    if kind.act is None:
+    if act is None:
         return None
-    if kind.act in PLACES:
+    if act in PLACES:
         return None if authorization_code else "without a code that a completion could quote"
-    if hold is None or not allows(hold.state, kind.act):
+    if hold is None or not allows(hold.state, act):
         return f"the hold is {hold.state if hold else 'gone'}"
+    if act is Act.REFUND and hold.refunded_minor + request.amount_minor > hold.completed_minor:
+        return "more was refunded than was posted"
+    if act in (Act.REOPEN, Act.TAKE_BACK):
+        post = standing_post(load(hold.acts))
+        return (
+            None if post is not None and post.by == request.original else f"{request.original} does not stand any more"
+        )
     return None
 
 
