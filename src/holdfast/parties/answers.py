@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from holdfast.clock import business_date, local_date
 from holdfast.domain import responses
-from holdfast.domain.commands import BY_NAME, RELEASE, REVERSAL, Kind, Silence
+from holdfast.domain.commands import BY_NAME, RELEASE, REVERSAL, Silence
 from holdfast.domain.decide import act_of
 from holdfast.domain.hold import (
     ENLARGES,
