@@ -307,7 +307,9 @@ def forwarded(event: Received, seen: Seen, facts: dict[str, Any], turn: Turn, po
     assert asked.card is not None, "the card is checked first"
     step, after = book(asked.kind.name, facts | {"phase": "asked", "outcome": "asked"}, {}, turn)
     request = after[REQUESTS, facts["trace_key"]]
-    patience = Due(f"answer:{request.trace_key}", turn.now_us + policy.issuer_patience_us, 0, turn.now_us)
+    # What is never undone is told again when nobody answers.
+    waits = "tell" if asked.kind.silence is Silence.REPEATED else "answer"
+    patience = Due(f"{waits}:{request.trace_key}", turn.now_us + policy.issuer_patience_us, 0, turn.now_us)
     code = normal_code(asked.original.authorization_code)
     question = ask_issuer(request, asked.card, seen.pin, merchant.mcc, code, policy)
     return step._replace(

@@ -164,9 +164,8 @@ def answered(
         "authorization_code": code or None,
         "actor": "issuer",
     }
-    due = [remove(DUE, f"answer:{request.trace_key}")]
-    if kind.silence is Silence.REPEATED:
-        due.append(remove(DUE, f"tell:{request.trace_key}"))
+    waited = "tell" if kind.silence is Silence.REPEATED else "answer"
+    due = [remove(DUE, f"{waited}:{request.trace_key}")]
     objection = cannot_be_booked(request, kind.act, hold, said.authorization_code) if approved else None
     if objection is not None and kind.silence is Silence.REVERSED:
         facts |= {

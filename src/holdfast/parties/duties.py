@@ -4,7 +4,7 @@ Silence is unknown, never declined: it leads to a reversal, or for what is never
 acknowledges it.
 """
 
-from holdfast.domain.commands import BY_NAME, EXPIRY, RELEASE, Silence
+from holdfast.domain.commands import EXPIRY, RELEASE
 from holdfast.domain.hold import Act, InForce, State, load, standing_post
 from holdfast.domain.policy import Policy
 from holdfast.domain.projections import rows_of
@@ -41,8 +41,6 @@ def issuer_was_silent(due: Due, trace_key: str, policy: Policy) -> Decision:
     (turn,) = yield (TURN,)
     if request is None or request.outcome != "asked":
         return Step(write=(remove(DUE, due.key),))
-    if BY_NAME[request.kind].silence is Silence.REPEATED:
-        return Step(write=(remove(DUE, due.key), put(DUE, Due(f"tell:{trace_key}", turn.now_us, 0, due.since_us))))
     return left_unknown(request, session, "the issuer did not answer in time", turn, policy)
 
 
