@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from holdfast.clock import to_us, zone
 from holdfast.domain.commands import Original
-from holdfast.domain.originals import CANDIDATES_MAX, Match, match, normal_code
+from holdfast.domain.hold import Act, Acts, InForce, Terms, dump, fold
+from holdfast.domain.originals import CANDIDATES_MAX, Given, Match, match, match_posting, normal_code
 from holdfast.domain.records import Hold
 
 HOTEL, OTHER = "102100070110001", "102100070110002"
@@ -19,14 +20,29 @@ NOW_US = to_us(datetime(2027, 1, 3, 12, 0, tzinfo=zone()))
 def hold(number: int, **changed: object) -> Hold:
     row = Hold(
         f"A-{number:06d}", 1, "held", "[]", "token1", "622000******0019", "01020000", HOTEL, "T0000001", "123456",
-        "000001", f"{number:06d}", NOW_US + number, "2026-12-30", NOW_US, 500_00, 0,
+        "000001", f"{number:06d}", NOW_US + number, "2026-12-30", NOW_US, 500_00, 0, 0,
     )  # fmt: skip
     return row._replace(**changed)  # type: ignore[arg-type]
 
 
+def living(number: int, *acts: InForce, **changed: object) -> Hold:
+    return hold(number, acts=dump(acts), state=fold(acts).state.value, **changed)
+
+
+def given_of(
+    code: str = "123456",
+    mmdd: str = "1230",
+    trace: str = "0" * 12,
+    rrn: str = "",
+    any_merchant: bool = False,
+    any_date: bool = False,
+) -> Given:
+    original = Original(code, trace[:6], trace[6:], mmdd, rrn)
+    return Given(original, "token1", "622000******0019", HOTEL, NOW_US, ZONE, any_merchant, any_date)
+
+
 def matched(holds: list[Hold], code: str = "123456", mmdd: str = "1230", trace: str = "0" * 12) -> Match:
-    original = Original(code, trace[:6], trace[6:], mmdd)
-    return match(holds, original, "token1", "622000******0019", HOTEL, NOW_US, ZONE)
+    return match(holds, given_of(code, mmdd, trace))
 
 
 @pytest.mark.parametrize(
@@ -102,6 +118,83 @@ def test_a_near_miss_is_told_as_facts() -> None:
         "hold": "A-000001",
         "differs": [["authorization code", "", "123456"], ["date", "1231", "1230"]],
     }
+
+
+def test_of_several_the_one_that_stands_is_meant() -> None:
+    holds = [hold(1), hold(2, state="completed")]
+    assert matched(holds).hold == hold(1)
+    assert matched(holds, trace="000001000002").hold == hold(2, state="completed"), "unless the trace names another"
+
+
+def test_where_rules_say_so_neither_merchant_nor_date_counts() -> None:
+    elsewhere = hold(1, merchant_id=OTHER, placed_on="2026-12-01")
+    assert match([elsewhere], given_of(any_merchant=True)).hold is None
+    assert match([elsewhere], given_of(any_date=True)).hold is None
+    assert match([elsewhere], given_of(any_merchant=True, any_date=True)).hold == elsewhere
+
+
+PLACE: InForce = InForce(Act.PLACE, "A-000001", 500_00, Terms(code="123456", on="2026-12-30"))
+MORE = InForce(Act.INCREASE, "A-000002", 200_00, Terms(code="654321", on="2027-01-02"))
+
+
+@pytest.mark.parametrize(("code", "mmdd"), [("123456", "1230"), ("654321", "0102"), ("654321", "1230")])
+def test_a_hold_has_the_codes_and_dates_of_all_its_slips(code: str, mmdd: str) -> None:
+    increased = living(1, PLACE, MORE, authorization_code="654321")
+    assert matched([increased], code, mmdd).hold == increased
+    assert matched([increased], "111111", mmdd).hold is None
+    assert matched([increased], code, "0101").hold is None
+
+
+# --- postings -----------------------------------------------------------------------------------------------------
+
+POSTED = InForce(Act.COMPLETE_PART, "A-000007", 300_00, Terms(on="2027-01-02", batch_id="T0000001/000001"))
+AGAIN = POSTED._replace(by="A-000008")
+VOIDED = InForce(Act.REOPEN, "A-000009", 300_00)
+SOLD = InForce(Act.SELL, "A-000001", 80_00, Terms(code="123456", on="2027-01-02"))
+
+POSTINGS: list[tuple[Acts, str, str | None, str | None]] = [
+    ((PLACE, POSTED), "A00000000007", None, "A-000007"),
+    ((PLACE, POSTED), "", "A-000007", "A-000007"),
+    ((PLACE, POSTED), "", None, "A-000007"),
+    ((SOLD,), "", None, "A-000001"),
+    ((PLACE, POSTED, AGAIN), "A00000000007", None, "A-000007"),
+    ((PLACE, POSTED, AGAIN), "", None, "A-000008"),  # named by the code alone, it is the last that stands
+    ((PLACE, POSTED, VOIDED), "A00000000007", None, "A-000007"),  # found, and refused with its own reason
+    ((PLACE, POSTED, VOIDED), "", None, None),
+    ((PLACE, POSTED), "A00000000007", "A-000008", "A-000007"),
+    ((PLACE, POSTED, AGAIN), "A00000000007", "A-000008", None),  # names two
+    ((PLACE, POSTED), "A00000000001", None, None),  # names the pre-authorization
+    ((PLACE, POSTED), "X99999999999", None, None),
+    ((PLACE,), "", None, None),
+]
+
+
+@pytest.mark.parametrize(("acts", "rrn", "own_entry", "named"), POSTINGS)
+def test_a_posting_is_named_by_reference_or_trace_or_code(
+    acts: Acts, rrn: str, own_entry: str | None, named: str | None
+) -> None:
+    row = living(1, *acts)
+    found = match_posting([row], given_of(rrn=rrn), own_entry)
+    assert (found.posting.by if found.posting else None) == named
+    assert found.hold == (row if named else None)
+    assert (found.reason is None) == (named is not None)
+
+
+def test_a_posting_of_another_card_or_merchant_is_none() -> None:
+    for changed in ({"token": "token2"}, {"merchant_id": OTHER}):
+        found = match_posting([living(1, PLACE, POSTED, **changed)], given_of(rrn="A00000000007"), "A-000007")
+        assert (found.hold, found.posting) == (None, None)
+        assert found.reason is not None
+        assert found.reason.startswith("no posting of this card at this merchant is named")
+
+
+def test_a_code_that_two_postings_share_names_neither() -> None:
+    two = [living(1, SOLD), living(2, SOLD._replace(by="A-000002"))]
+    found = match_posting(two, given_of(), None)
+    assert found.hold is None
+    assert found.reason is not None
+    assert found.reason.startswith("several postings are named")
+    assert match_posting(two, given_of(rrn="A00000000002"), None).hold == two[1]
 
 
 @given(st.lists(st.integers(1, 30), max_size=12), st.randoms())

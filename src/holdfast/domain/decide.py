@@ -34,7 +34,7 @@ def check_merchant(ask: Ask, merchant: Merchant | None, terminals_merchant: str,
         return None
     if not merchant.pre_auth_right:
         return Refusal(responses.NOT_PERMITTED, "the merchant has no pre-authorization right")
-    if merchant.mcc not in rules.pre_auth_mccs:
+    if merchant.mcc not in rules.pre_auth_mccs.split():
         return Refusal(responses.NOT_PERMITTED, f"category {merchant.mcc} may not pre-authorise")
     if ask.kind.act is Act.INCREASE and rules.increment == "refused":
         return Refusal(responses.NOT_SUPPORTED, "holds are not increased here")

@@ -60,7 +60,7 @@ class Rules(NamedTuple):
     amount_max_minor: int = 0
     """The most that one pre-authorization or sale may ask for (61)."""
     velocity_count: int = 0
-    """So many pre-authorizations of one card per business day are allowed here (65)."""
+    """So many pre-authorizations of one card per day (that of the slips) are allowed here (65)."""
     velocity_minor: int = 0
     """And so much money together (61)."""
     unknown_reversal_code: str = "00"
@@ -134,6 +134,7 @@ HABIT_CHOICES: dict[str, tuple[str, ...]] = {
     "approves_with": ("00", "10", "11", "A2", "A4", "A5", "A6"),
     "unknown_reversal_code": ("00", "25"),
 }
+"""The values of the habits that are a choice; the other one is a whole number of days."""
 
 
 @lru_cache(maxsize=4096)
@@ -167,12 +168,20 @@ def parse_rule(name: str, text: str) -> Any:
         if all(len(code) == 4 and code.isascii() and code.isdecimal() for code in codes):
             return " ".join(codes)
         raise BadInput(f"rule pre_auth_mccs is {text!r}: write categories of four digits with spaces between them")
-    return _value("rule", name, text, CHOICES)
+    if name in CHOICES:
+        return _chosen("rule", name, text, CHOICES[name])
+    if name in BOUNDS:
+        return _whole("rule", name, text, *BOUNDS[name])
+    raise BadInput(f"there is no rule {name!r}: there are {', '.join(sorted(Rules._fields))}")
 
 
 def parse_habit(name: str, text: str) -> Any:
     """One habit's value, or BadInput saying what it may be."""
-    return _value("habit", name, text, HABIT_CHOICES)
+    if name in HABIT_CHOICES:
+        return _chosen("habit", name, text, HABIT_CHOICES[name])
+    if name in Habits._fields:
+        return _whole("habit", name, text, *BOUNDS[name])
+    raise BadInput(f"there is no habit {name!r}: there are {', '.join(sorted(Habits._fields))}")
 
 
 def canonical(values: dict[str, Any]) -> str:
@@ -185,14 +194,13 @@ def _pairs(text: str) -> list[tuple[str, str]]:
     return [(name.strip(), value.strip()) for name, _, value in pairs]
 
 
-def _value(what: str, name: str, text: str, choices: dict[str, tuple[str, ...]]) -> Any:
-    if name in choices:
-        if text in choices[name]:
-            return text
-        raise BadInput(f"{what} {name} is {text!r}: it may be {', '.join(choices[name])}")
-    if name not in BOUNDS:
-        raise BadInput(f"there is no {what} {name!r}: there are {', '.join(sorted({*choices, *BOUNDS}))}")
-    low, high = BOUNDS[name]
+def _chosen(what: str, name: str, text: str, values: tuple[str, ...]) -> str:
+    if text in values:
+        return text
+    raise BadInput(f"{what} {name} is {text!r}: it may be {', '.join(values)}")
+
+
+def _whole(what: str, name: str, text: str, low: int, high: int) -> int:
     if text.isascii() and text.isdecimal() and low <= int(text) <= high:
         return int(text)
     raise BadInput(f"{what} {name} is {text!r}: it is a whole number from {low} to {high}")

@@ -145,7 +145,7 @@ def sign_on(event: Received, policy: Policy) -> Decision:
     message = event.message
     terminal_id, wanted = message.get(41), message.get(60)[8:11]
     terminal, session = yield RowOf(TERMINALS, terminal_id), RowOf(SESSIONS, terminal_id)
-    if terminal is None or not terminal.enabled or wanted not in KEY_SIZES:
+    if terminal is None or not terminal.enabled or not fits(wanted, terminal):
         (turn,) = yield (TURN,)
         code = responses.UNKNOWN_TERMINAL if terminal is None or not terminal.enabled else responses.FORMAT_ERROR
         return turned_away(event, code, turn, policy)
@@ -160,6 +160,11 @@ def sign_on(event: Received, policy: Policy) -> Decision:
     if session and link and seen and link.sequence <= seen[0].sequence:
         batch = next_batch(session.batch, rules, turn, policy)
     return signed_on(event, Fresh(terminal, session, batch, keys, exported), turn, policy)
+
+
+def fits(wanted: str, terminal: Terminal) -> bool:
+    """Whether there is room in that form of DE62 for the MAC key of this terminal."""
+    return wanted in KEY_SIZES and MAK_BYTES[terminal.mac_algorithm] <= KEY_SIZES[wanted][0]
 
 
 class Fresh(NamedTuple):
@@ -180,7 +185,8 @@ def fresh_keys(terminal: Terminal, wanted: str) -> Reads[tuple[tuple[bytes, byte
         new_working_key("mak", MAK_BYTES[terminal.mac_algorithm]),
     )
     pik, mak, *tdk = yield (*wants, new_working_key("tdk", track_size)) if track_size else wants
-    exported = yield tuple(export_under(terminal.tmk, key) for key in (pik, mak, *tdk))
+    cipher = "sm4" if terminal.mac_algorithm == "sm4" else "des"
+    exported = yield tuple(export_under(terminal.tmk, key, cipher) for key in (pik, mak, *tdk))
     return (pik, mak), list(exported)
 
 

@@ -87,9 +87,9 @@ def new_working_key(purpose: str, size: int) -> KeyOperation:
     return KeyOperation("new_working_key", (purpose, size))
 
 
-def export_under(tmk: bytes, key: bytes) -> KeyOperation:
-    """-> (encrypted, check value): a wrapped key made ready for a terminal."""
-    return KeyOperation("export_under", (tmk, key))
+def export_under(tmk: bytes, key: bytes, cipher: str) -> KeyOperation:
+    """-> (encrypted, check value): a wrapped key made ready for a terminal; `cipher` is "des" or "sm4"."""
+    return KeyOperation("export_under", (tmk, key, cipher))
 
 
 def import_under(tmk: bytes, purpose: str, encrypted: bytes, check: bytes) -> KeyOperation:
