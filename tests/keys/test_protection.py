@@ -88,6 +88,35 @@ def test_a_key_loaded_later_counts_at_once(made: Path) -> None:
     assert keys.export_under(tmk, working) == keys.export_under(same, working)
 
 
+def test_the_file_is_read_again_when_something_was_done_to_it(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[str] = []
+    read = protection.read
+
+    def counted(folder: Path, cipher: str) -> bytes:
+        reads.append(cipher)
+        return read(folder, cipher)
+
+    monkeypatch.setattr(protection, "read", counted)
+    protection.load(made, "aes", bytes(range(32)))
+    keys = FileKeys.open(made)
+    old, new = (tr31.wrap(bytes(range(first, first + 32)), "D0000K0TB00E0000", CLEAR) for first in (0, 1))
+    for _ in range(3):
+        keys.import_text(TMK, old)
+    assert reads == ["aes"]
+    path = made / "protection-aes.key"
+    path.chmod(0o640)
+    with pytest.raises(KeyRefused, match="can be reached by others"):
+        keys.import_text(TMK, old)
+    path.unlink()
+    with pytest.raises(KeyRefused, match="holds no key-block protection key for AES"):
+        keys.import_text(TMK, old)
+    protection.load(made, "aes", bytes(range(1, 33)))
+    keys.import_text(TMK, new)
+    with pytest.raises(KeyRefused, match="does not hold under the key-block protection key"):
+        keys.import_text(TMK, old)
+    assert reads == ["aes"] * 4
+
+
 def test_without_a_folder_there_are_no_blocks() -> None:
     keys = FileKeys(bytes(32), bytes(32))
     keys.import_text(TMK, CLEAR.hex())

@@ -59,6 +59,7 @@ class FileKeys:
         self._pin_key = folder.subkey(master, "pin-verifier")
         self._signing = Ed25519PrivateKey.from_private_bytes(signing_seed)
         self._unwrapped = lru_cache(maxsize=KEYS_KEPT)(self._unwrap)
+        self._protecting: dict[str, tuple[protection.Version | None, bytes]] = {}
 
     @classmethod
     def create(cls, keys_folder: Path) -> Self:
@@ -158,10 +159,14 @@ class FileKeys:
         return algorithms.pin_of_block(algorithms.decrypt_blocks(clear, block, cipher), pan)
 
     def _protection_key(self, cipher: str) -> bytes:
-        """Read at each use: blocks are rare, and a key loaded meanwhile counts at once."""
+        """Read again when its file is another: a key loaded meanwhile counts at once, one that was removed no more."""
         if self._folder is None:
             raise KeyRefused("TR-31 blocks need a folder of keys, for the key-block protection key lies in it")
-        return protection.read(self._folder, cipher)
+        version = protection.version(self._folder, cipher)
+        kept = self._protecting.get(cipher)
+        if version is None or kept is None or kept[0] != version:
+            kept = self._protecting[cipher] = (version, protection.read(self._folder, cipher))
+        return kept[1]
 
     def _key(self, wrapped: bytes, purposes: frozenset[str]) -> bytes:
         """The clear key of a wrapped block that serves one of these purposes."""

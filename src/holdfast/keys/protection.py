@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -21,6 +22,13 @@ DES, AES = "des", "aes"
 FILES = {DES: "protection-des.key", AES: "protection-aes.key"}
 SIZES = {DES: (16, 24), AES: (16, 24, 32)}
 FORMAT = "holdfast-protection-1"
+
+
+class Version(NamedTuple):
+    """Which file it is that holds a key, and since when: whatever is done to it, its permissions too, is another."""
+
+    inode: int
+    changed_ns: int
 
 
 def load(keys_folder: Path, cipher: str, clear: bytes) -> None:
@@ -65,6 +73,15 @@ def read(keys_folder: Path, cipher: str) -> bytes:
         return _sealing(master).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], cipher.encode())
     except InvalidTag:
         raise KeyRefused(f"{path} does not belong to the {MASTER_FILE} beside it: restore both together") from None
+
+
+def version(keys_folder: Path, cipher: str) -> Version | None:
+    """Of the file that `read` would read, at a hundredth of its cost; None when there is none to be seen."""
+    try:
+        found = (keys_folder / _file(cipher)).stat()
+    except OSError:
+        return None
+    return Version(found.st_ino, found.st_ctime_ns)
 
 
 def _file(cipher: str) -> str:
