@@ -17,6 +17,7 @@ from holdfast.errors import BadInput
 from holdfast.runtime.config import Address, notice_of, parse_address
 from holdfast.runtime.datafolder import DataFolder
 from holdfast.runtime.logs import open_log
+from holdfast.runtime.notify import READY, STOPPING, notify
 from holdfast.runtime.supervise import Plan, Supervisor, bind_listeners
 
 DEFAULT_POS = Address("127.0.0.1", 9000)
@@ -60,11 +61,13 @@ async def serve(supervisor: Supervisor, folder: DataFolder, sample: bool, json: 
             if starting.done():
                 starting.result()
                 say_ready(folder, json)
+                notify(READY)
                 await stop
             else:
                 starting.cancel()
                 await asyncio.gather(starting, return_exceptions=True)
             tell("draining")
+            notify(STOPPING)
         finally:
             await supervisor.stop()
 

@@ -71,6 +71,18 @@ async def _upgrade(connection: asyncpg.Connection, schema: str, party: str, newe
     return True
 
 
+async def keep_secret(dsn: str, schema: str, party: str) -> None:
+    """Take what is secret from everybody but the owner, in tables that no migration made: they were brought back."""
+    try:
+        connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S, server_settings={"search_path": schema})
+        try:
+            await _keep_secret(connection, schema, [table.name for table in PARTIES[party] if table.secret])
+        finally:
+            await connection.close(timeout=CONNECT_TIMEOUT_S)
+    except (*LOST, asyncpg.PostgresError) as error:
+        raise Unreachable(f"the rights of schema {schema} cannot be set: {one_line(error)}") from error
+
+
 async def _keep_secret(connection: asyncpg.Connection, schema: str, names: list[str]) -> None:
     roles = [row["rolname"] for row in await connection.fetch(_OTHER_ROLES, schema, names)]
     if roles:
