@@ -4,15 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from holdfast.clock import DAY_US, MINUTE_US
-from holdfast.domain.hold import State
 from holdfast.domain.records import ACCOUNTS, ANSWERS, FREEZES, ISSUER_LINKS
 from holdfast.domain.tables import DUE, Due
 from holdfast.ids import mask_pan
-from holdfast.money import parse_amount
 from holdfast.parties.exchange import EXCHANGE_FIELD, MAC_FIELD
 from holdfast.parties.judgement import authorization_code
 from holdfast.parties.step import Command, Outcome, Outgoing, Received, Step
@@ -27,7 +23,6 @@ from tests.parties.issuer_desk import (
     ZONE_MAC,
     ZONE_PIN,
     Desk,
-    audit,
     question,
 )
 from tests.stories import play
@@ -576,60 +571,3 @@ def test_failing_on_a_command_tells_the_caller() -> None:
     desk = opened()
     (told,) = desk.bench.refuse(Command(3, "open-accounts", {}, "operator 7"), SECRET, desk.now_us).send
     assert told == Outcome(3, {"ok": False, "reason": "deciding on Command failed: ValueError"})
-
-
-# --- whatever happens ---------------------------------------------------------------------------------------------
-
-holds = st.integers(1, 3)
-steps = st.lists(
-    st.one_of(
-        st.tuples(st.just("places"), holds, st.sampled_from(["100.00", "400.00", "900.00"])),
-        st.tuples(st.sampled_from(["completes", "voids"]), holds, st.sampled_from(["100.00", "115.00", "400.00"])),
-        st.tuples(st.just("reverse"), st.integers(1, 14), st.just("")),
-        st.tuples(st.just("wait"), st.sampled_from([1, 30]), st.just("")),
-        st.tuples(st.just("time"), st.just(0), st.just("")),
-    ),
-    max_size=14,
-)
-
-
-@settings(max_examples=120)
-@given(steps, st.sampled_from(["guaranteed", "if_available"]), st.sampled_from([100, 115]))
-def test_in_any_order_the_books_balance(taken: list[tuple[str, int, str]], over_hold: str, percent: int) -> None:
-    """Every step is audited by the desk; at the end all is reversed, last first, and the money is back."""
-    desk = Desk(f"over_hold={over_hold}")
-    desk.open("C1", "debit", 1000_00, frozen_percent=percent)
-    asked: list[int] = []
-    for number, (verb, about, amount) in enumerate(taken, 1):
-        if verb in ("places", "completes", "voids"):
-            # Exchanges 1 to 3 place the holds that the others mean.
-            exchange = about if verb == "places" else 10 + number
-            words = f"A{exchange} places C1 {amount}" if verb == "places" else f"A{exchange} {verb} A{about} {amount}"
-            asked.append(exchange)
-            desk.act(words.split())
-        elif verb == "reverse":
-            desk.act(f"reverse A{about if about <= 3 else 10 + about}".split())
-        else:
-            desk.act(f"wait {about} days".split() if verb == "wait" else ["time", "passes"])
-        audit(desk.bench)
-    for exchange in reversed(asked):
-        desk.act(["reverse", f"A{exchange}"])
-    desk.act(["wait", "40", "days"])
-    desk.act(["time", "passes"])
-    completed_minor = sum(row.completed_minor for row in desk.bench.rows[FREEZES].values())
-    assert parse_or_zero(desk.look("clearing")) == completed_minor
-    assert desk.bench.rows[ACCOUNTS]["acc-C1"].available_minor == 1000_00 - completed_minor
-    assert all(row.state != State.HELD for row in desk.bench.rows[FREEZES].values())
-
-
-def parse_or_zero(text: str) -> int:
-    return 0 if text == "0.00" else parse_amount(text)
-
-
-def test_the_audit_sees_what_it_should() -> None:
-    desk = opened()
-    desk.act(["A1", "places", "C1", "100.00"])
-    rows: dict[Any, Any] = desk.bench.rows[ACCOUNTS]
-    rows["acc-C1"] = rows["acc-C1"]._replace(available_minor=1)
-    with pytest.raises(AssertionError):
-        audit(desk.bench)
