@@ -4,6 +4,8 @@ Rule 1: before anything new is asked, what an earlier run left open (a request i
 end; and before that the terminal signs on if it has to.
 Rule 2: a request that was refused for the sign-on or the batch alone is asked once more after a sign-on, under a new
 trace number, and only when the first one is surely not in force.
+Rule 3: what is told until it is answered (an advice, a refund of unknown outcome) holds nothing up; it is hurried where
+that helps: after an advice was entered, before a settlement, and when somebody asks what waits.
 """
 
 import asyncio
@@ -15,10 +17,14 @@ from typing import Any, NamedTuple, Self
 
 from holdfast.clock import MINUTE_US, SECOND_US
 from holdfast.domain import responses
-from holdfast.domain.records import DEVICES, SALES, TERMINAL_LOGS, TERMINAL_TABLES, Device
+from holdfast.domain.journal import DOWNLOAD_NOTICE, OWED
+from holdfast.domain.records import DEVICES, SALES, TERMINAL_LOGS, TERMINAL_TABLES, Device, Sale
+from holdfast.domain.tables import DUE, Due
 from holdfast.errors import HoldfastError, KeyRefused, Unreachable
 from holdfast.keys.file import FileKeys
 from holdfast.keys.folder import SIGNING_FILE
+from holdfast.parties.advices import TELL
+from holdfast.parties.page import believed
 from holdfast.parties.settings import ACQUIRER, TerminalSettings
 from holdfast.parties.step import Command
 from holdfast.parties.terminal import Terminal
@@ -33,6 +39,15 @@ FOLDER = "terminals"
 LOOK_EVERY_S = 0.02
 ANSWER_MARGIN_S = 15.0
 """Past the party's own patience nothing should keep an outcome away; then something is broken."""
+
+SETTLEMENT_PATIENCE_S = 900.0
+"""A batch upload of a full journal is hundreds of messages, each acknowledged before the next."""
+
+TOLD_WAIT_S = 3.0
+"""How long an advice that was just entered is waited for before it is shown as stored."""
+
+SYSTEM = "system"
+"""Who does what no operator asked for."""
 
 SIGN_ON_CODES = frozenset({responses.SIGN_ON_AGAIN, responses.MAC_ERROR})
 
@@ -124,13 +139,23 @@ class Pos:
         row: Device | None = await self.reader.row(DEVICES, self.settings.terminal_id)
         return row
 
-    async def tell(self, name: str, arguments: Mapping[str, Any], actor: str) -> Value:
+    async def sale(self, trace_key: str) -> Sale | None:
+        """A request as its row says."""
+        row: Sale | None = await self.reader.row(SALES, trace_key)
+        return row
+
+    async def owed(self) -> list[Sale]:
+        """What is told until it is answered, the oldest first."""
+        rows: list[Sale] = await self.reader.select(SALES, {"delivery": OWED})
+        return sorted(rows, key=lambda sale: sale.sequence)
+
+    async def tell(self, name: str, arguments: Mapping[str, Any], actor: str, patience_s: float | None = None) -> Value:
         """One command, and its outcome as soon as there is one."""
         outcome: asyncio.Future[Value] = asyncio.get_running_loop().create_future()
         caller = self._links.add_caller(lambda value: None if outcome.done() else outcome.set_result(value))
         self._driver.offer(Command(caller, name, arguments, actor))
         assert self._running is not None, "open() starts the driver"
-        patience_s = self.settings.patience_us / SECOND_US + ANSWER_MARGIN_S
+        patience_s = patience_s or self.settings.patience_us / SECOND_US + ANSWER_MARGIN_S
         try:
             waited: set[asyncio.Future[Any]] = {outcome, self._running}
             await asyncio.wait(waited, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
@@ -150,10 +175,11 @@ class Pos:
     async def ready(self, actor: str, patience_s: float) -> NotReady | None:
         """Signed on and nothing open; else the reason why not, after so many seconds at the most.
 
-        A reversal that waits goes out at once when there is a line again, however long its pause has grown.
+        A reversal that waits goes out at once when there is a line again, however long its pause has grown. Parameters
+        that the acquirer wants to set are fetched on the way.
         """
         until = time.monotonic() + patience_s
-        hurried = False
+        hurried = asked_for = False
         while True:
             device = await self.device()
             if device is None:
@@ -164,11 +190,15 @@ class Pos:
                     return not_signed_on(signed)
                 continue
             open_key = device.in_flight or device.reversal
+            if not open_key and DOWNLOAD_NOTICE in device.notices and not asked_for:
+                asked_for = True
+                await self.tell("download", {}, SYSTEM)
+                continue
             if not open_key:
                 return None
             linked = ACQUIRER in self._links.hosts()
             if linked and not hurried and not device.in_flight:
-                await self.tell("deliver", {}, actor)
+                await self.tell("deliver", {}, SYSTEM)
             hurried = linked
             if time.monotonic() >= until:
                 what = "in flight" if device.in_flight else "reversal not acknowledged"
@@ -176,15 +206,60 @@ class Pos:
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def ask(self, name: str, arguments: Mapping[str, Any], actor: str) -> Value:
-        """A business request; asked once more where only the sign-on was in the way."""
+        """A business request; asked once more where only the sign-on was in the way. An advice is waited for."""
         value = await self.tell(name, arguments, actor)
+        if value["outcome"] == "stored":
+            return await self._registered(value)
         if value.get("response_code") not in SIGN_ON_CODES or name == "repeat":
             return value
         still_open = await self.ready(actor, self.settings.patience_us / SECOND_US)
-        sale = await self.reader.row(SALES, value["trace_key"])
+        sale = await self.sale(value["trace_key"])
         if still_open is not None or sale is None or sale.outcome not in ("declined", "reversed"):
             return value
         return await self.tell(name, arguments, actor)
+
+    async def _registered(self, value: Value) -> Value:
+        """What became of an advice within a moment: registered, refused, or stored as before."""
+        until = time.monotonic() + TOLD_WAIT_S
+        while time.monotonic() < until and ACQUIRER in self._links.hosts():
+            sale = await self.sale(value["trace_key"])
+            if sale is not None and not sale.delivery:
+                return {**value, **{name: new for name, new in believed(sale).items() if new is not None}}
+            await asyncio.sleep(LOOK_EVERY_S)
+        return value
+
+    async def tell_all(self, patience_s: float) -> list[Sale]:
+        """Try all that is told until it is answered, once at least; what still waits then."""
+        owed = await self.owed()
+        if not owed:
+            return []
+        await self.tell("deliver", {}, SYSTEM)
+        until = time.monotonic() + patience_s
+        while time.monotonic() < until:
+            await asyncio.sleep(LOOK_EVERY_S)
+            left = await self.owed()
+            due: Due | None = await self.reader.row(DUE, TELL)
+            if not left or due is None or due.attempts > len(left):
+                return left
+        return await self.owed()
+
+    async def settle(self, actor: str) -> Value:
+        """The batch is settled: what waits is tried first; after a sign-on that was missing, the same once more."""
+        patience_s = self.settings.patience_us / SECOND_US
+        await self.tell_all(patience_s)
+        value = await self.tell("settle", {}, actor, SETTLEMENT_PATIENCE_S)
+        device = await self.device()
+        if value["outcome"] != "unknown" or device is None or device.signed_on:
+            return value
+        if await self.ready(actor, patience_s) is not None:
+            return value
+        return await self.tell("settle", {}, actor, SETTLEMENT_PATIENCE_S)
+
+    async def waits(self) -> dict[str, Any]:
+        """What is open: names and trace keys, for whoever asks what will still be done."""
+        device, owed = await self.device(), await self.owed()
+        keys = {name: getattr(device, name, "") for name in ("in_flight", "reversal", "settling")}
+        return {**{name: key for name, key in keys.items() if key}, **({"told": owed_keys(owed)} if owed else {})}
 
     async def stay(self, actor: str) -> None:
         """Keep syncing until cancelled: sign on when needed, deliver what is open."""
@@ -200,6 +275,11 @@ def not_signed_on(signed: Value) -> NotReady:
     says = f"sign-on: {signed.get('reason') or 'no answer'}"
     code = str(signed.get("response_code") or "")
     return NotReady("declined" if code else SILENT, says, code)
+
+
+def owed_keys(owed: list[Sale]) -> list[str]:
+    """The trace keys of what is told until it is answered."""
+    return [sale.trace_key for sale in owed]
 
 
 async def _refused(address: Address) -> None:

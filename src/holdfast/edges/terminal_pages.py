@@ -1,0 +1,211 @@
+"""What a terminal shows of itself without the acquirer, also while it is in use: journal, slips, totals, parameters."""
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from holdfast.clock import rfc3339
+from holdfast.domain.commands import SETTLEMENT
+from holdfast.domain.records import DEVICES, SALES, Device, Sale
+from holdfast.edges.batch_slips import settlement_slip
+from holdfast.edges.counter import EXIT_CODES, Counter, at_work
+from holdfast.edges.output import print_json, print_table
+from holdfast.edges.slip import slip
+from holdfast.errors import BadInput, Unreachable
+from holdfast.ids import parse_trace_key
+from holdfast.money import format_amount
+from holdfast.parties.batch_messages import totals_of
+from holdfast.parties.batch_upload import in_words
+from holdfast.parties.operators import ADMINISTRATOR
+from holdfast.parties.settings import parameters_from
+from holdfast.register.canonical import decode_strict
+from holdfast.runtime.pos import file_of
+from holdfast.store.sqlite import SqliteReader
+from holdfast.wire.header import PROCESSING_REQUESTS
+from holdfast.wire.settlement import parse_totals
+
+LAST = "last"
+LAST_SETTLEMENT = "settlement"
+
+Key = Annotated[str, typer.Argument(metavar="KEY", help="The request's trace key, like T0000001/000001/000123/0100.")]
+
+
+def reading(counter: Counter) -> SqliteReader:
+    """The terminal's file, read-only."""
+    path = file_of(counter.folder, counter.terminal_id)
+    if not path.exists():
+        raise Unreachable(f"terminal {counter.terminal_id} has no journal in {counter.folder}")
+    return SqliteReader(path)
+
+
+def device_of(counter: Counter) -> Device:
+    """The terminal's own row."""
+    device: Device | None = asyncio.run(reading(counter).row(DEVICES, counter.terminal_id))
+    if device is None:
+        raise BadInput(f"terminal {counter.terminal_id} was never loaded")
+    return device
+
+
+def sale_of(counter: Counter, key: str) -> Sale:
+    """One of its requests, or BadInput."""
+    sale: Sale | None = asyncio.run(reading(counter).row(SALES, str(parse_trace_key(key))))
+    if sale is None:
+        raise BadInput(f"no request of terminal {counter.terminal_id} is {key}")
+    return sale
+
+
+def query(context: typer.Context, key: Key) -> None:
+    """What this terminal believes of a request. 查询"""
+    counter: Counter = context.obj
+    sale = sale_of(counter, key)
+    value = {name: field for name, field in sale._asdict().items() if name not in ("pan_sealed", "previous")}
+    if counter.json:
+        print_json({**value, "amount": sale.amount_minor})
+    else:
+        print_table(key, ("what", "is"), [_in_words(*each) for each in value.items() if each[1] not in (None, "")])
+    raise typer.Exit(EXIT_CODES.get(sale.outcome, 1))
+
+
+def _in_words(name: str, field: Any) -> tuple[str, object]:
+    """A field of a sale as a person reads it: times and money not in their smallest units."""
+    if name.endswith("_us"):
+        return name.removesuffix("_us"), rfc3339(field)
+    if name == "amount_minor":
+        return "amount", format_amount(field)
+    return name.replace("_", " "), field
+
+
+def receipt(
+    context: typer.Context,
+    key: Annotated[str, typer.Argument(metavar="KEY", help="A trace key, `last`, or `settlement` for the last one.")],
+) -> None:
+    """Print a slip again. 重打印"""
+    counter: Counter = context.obj
+    device = device_of(counter)
+    key = {LAST: device.last_receipt, LAST_SETTLEMENT: device.last_settlement}.get(key, key)
+    if not key:
+        raise BadInput(f"terminal {counter.terminal_id} has printed no such slip yet")
+    sale = sale_of(counter, key)
+    if sale.kind == SETTLEMENT:
+        answer = parse_totals(sale.host_totals) if sale.host_totals else None
+        text = settlement_slip(sale, device, parse_totals(sale.totals or ""), answer, counter.language, reprint=True)
+    else:
+        text = slip(sale, device, counter.language, reprint=True)
+    print_json({"trace_key": key, "receipt": text}) if counter.json else sys.stdout.write(text)
+
+
+def last(
+    context: typer.Context,
+    count: Annotated[int, typer.Option("--count", min=1, max=1000, help="How many.")] = 10,
+) -> None:
+    """The last requests, the newest first. 交易查询"""
+    counter: Counter = context.obj
+    rows: list[Sale] = asyncio.run(reading(counter).select(SALES, {}, order="sequence"))
+    sales = [sale for sale in rows if sale.batch][:count]
+    if counter.json:
+        for sale in sales:
+            print_json(listed(sale))
+        return
+    columns = ("at", "kind", "outcome", "amount", "card", "code", "trace key")
+    shown = ((f"{s.local_date[5:]} {s.local_time}", *_listed(s)) for s in sales)
+    print_table(f"last requests of {counter.terminal_id}", columns, shown)
+
+
+def _listed(sale: Sale) -> tuple[object, ...]:
+    amount = format_amount(sale.amount_minor) if sale.amount_minor else ""
+    return sale.kind, sale.outcome, amount, sale.card, sale.authorization_code, sale.trace_key
+
+
+def listed(sale: Sale) -> dict[str, Any]:
+    """A request as a list shows it."""
+    names = ("trace_key", "kind", "outcome", "response_code", "currency", "card", "operator", "authorization_code",
+             "rrn", "register_entry", "original_code", "reason")  # fmt: skip
+    at = {"date": sale.local_date, "time": sale.local_time, "amount": sale.amount_minor}
+    return {**at, **{name: getattr(sale, name) for name in names}}
+
+
+def totals(context: typer.Context) -> None:
+    """The totals of the batch, as this terminal has them. 交易汇总"""
+    counter: Counter = context.obj
+    device = device_of(counter)
+    sales = asyncio.run(reading(counter).select(SALES, {"batch": device.batch}))
+    counted = in_words(totals_of(sales))
+    waits = sum(bool(sale.delivery) for sale in sales)
+    if counter.json:
+        print_json({"batch": device.batch, "requests": device.asked_n, "told": waits, "totals": counted})
+        return
+    columns = (f"batch {device.batch}", "debit", "", "credit", "")
+    rows = [(name, *_sums(each)) for name, each in counted.items()]
+    print_table(f"totals of {counter.terminal_id}, {device.asked_n} requests", columns, rows)
+    if waits:
+        sys.stdout.write(f"not registered yet and not counted: {waits}\n")
+
+
+def _sums(each: Mapping[str, Any]) -> tuple[object, ...]:
+    return (
+        each["debit_count"],
+        format_amount(each["debit_amount"]),
+        each["credit_count"],
+        format_amount(each["credit_amount"]),
+    )
+
+
+def parameters(
+    context: typer.Context,
+    download: Annotated[bool, typer.Option("--download", help="Fetch them from the acquirer first (99).")] = False,
+) -> None:
+    """Who this terminal is and what it is set to. 参数"""
+    counter: Counter = context.obj
+    if download:
+        operator = counter.named_operator or ADMINISTRATOR
+        at_work(counter, lambda pos: pos.tell("download", {}, operator))
+    device = device_of(counter)
+    page = {
+        **{name: getattr(device, name) for name in ("terminal_id", "merchant_id", "merchant_name", "merchant_name_en")},
+        "batch": device.batch,
+        "trace": f"{device.stan:06d}",
+        "signed_on": device.signed_on,
+        "requests": device.asked_n,
+        "settling": device.settling or None,
+        "asked_by_acquirer": [PROCESSING_REQUESTS.get(digit, digit) for digit in device.notices],
+        **parameters_from(device.parameters)._asdict(),
+    }
+    if counter.json:
+        print_json(page)
+        return
+    shown = {**page, "asked_by_acquirer": ", ".join(page["asked_by_acquirer"]) or None}
+    rows = [(name.replace("_", " "), value) for name, value in shown.items() if value not in (None, "")]
+    print_table(f"parameters of {counter.terminal_id}", ("what", "is"), rows)
+
+
+def journal(context: typer.Context) -> None:
+    """The terminal's journal, oldest first. 终端流水"""
+    counter: Counter = context.obj
+
+    async def all_entries() -> list[dict[str, Any]]:
+        reader = reading(counter)
+        heads = await reader.logs()
+        entries = [await reader.entries(head.log, 1, head.frontier.size) for head in heads]
+        return [decode_strict(entry.body) for log in entries for entry in log]
+
+    entries = asyncio.run(all_entries())
+    if counter.json:
+        for entry in entries:
+            print_json(entry)
+        return
+    columns = ("number", "kind", "phase", "outcome", "amount", "trace_key", "register_entry")
+    rows = [[format_amount(e[c]) if c == "amount" and c in e else e.get(c) for c in columns] for e in entries]
+    print_table(f"journal of {counter.terminal_id}", (*columns[:-2], "trace key", "entry"), rows)
+
+
+def add_to(app: typer.Typer) -> None:
+    """All of them, in the order of the help."""
+    app.command("query")(query)
+    app.command("receipt")(receipt)
+    app.command("last")(last)
+    app.command("totals")(totals)
+    app.command("journal")(journal)
+    app.command("parameters")(parameters)
