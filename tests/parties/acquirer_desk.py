@@ -2,28 +2,53 @@
 
     T1/17 places C1 500.00           trace 17 of terminal T1; a later request without the card names its original so
     T1/18 completes T1/17 460.50     more words change what is sent: card=C2 code=999999 date=0101 DE49=840 …
+    T1/19 voids-completion T1/18 460.50 by=rrn      it names the posting by its reference alone; by=trace, by=code
     repeat T1/18, copy T1/18         with the repeat digit; the same bytes once more
     reverse T1/17                    0400
+    rules completions=several        the hotel's own rules; `rules of VIS rest=issuer` those of a scheme
+    issuer takes 05                  what it answers to advices; `acknowledges` is for reversals and releases
 
-The answer is what terminals were sent meanwhile ("none", or codes joined by commas).
+The answer is what terminals were sent meanwhile ("none", or codes joined by commas). Names after it are values of a
+request's row (`T1/17.outcome`), of its hold (`.hold` its state, `.asked` `.taken` `.given-back` its amounts, `.ends`),
+of a terminal's open batch (`T1.debit`, `T1.credit`, `T1.foreign_debit`), or counts.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from holdfast.clock import DAY_US, MINUTE_US, SECOND_US
-from holdfast.domain.records import HOLDS, REQUESTS, Request
+from holdfast.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, local
+from holdfast.domain import responses
+from holdfast.domain.commands import (
+    BALANCE,
+    COMPLETION,
+    COMPLETION_ADVICE,
+    COMPLETION_VOID,
+    INCREMENT,
+    MOTO,
+    PRE_AUTHORIZATION,
+    REFUND,
+    SALE,
+    SALE_VOID,
+    VOID,
+    Kind,
+    Means,
+)
+from holdfast.domain.records import BATCHES, HOLDS, REQUESTS, Request
 from holdfast.domain.tables import DUE
 from holdfast.ids import rrn_of
-from holdfast.money import parse_amount
+from holdfast.keys import algorithms
+from holdfast.money import format_amount, parse_amount
+from holdfast.parties.exchange import REPLACEMENT_FIELD
 from holdfast.parties.step import Command, Received
 from holdfast.runtime.links import Links
 from holdfast.wire.codec import decode
 from holdfast.wire.dialect import UNIONPAY
 from holdfast.wire.message import Message
+from holdfast.wire.security import mac_block, parse_working_keys, put_mac
 from tests.parties.acquirer_audit import audit
 from tests.runtime.acquirer_bench import ISSUER, TMK, ZONE, AcquirerBench, Pipe, card
-from tests.standard_terminal import StandardTerminal
+from tests.standard_terminal import Fields, StandardTerminal
 
 HOTEL, OTHER_HOTEL, NO_RIGHT, SHOP, STRICT = (
     "102100070110001",
@@ -40,11 +65,104 @@ CARDS = {f"C{number}": card(number) for number in range(1, 10)} | {
     "UNLINKED": card(1, "621000"),
     "STRANGE": card(1, "625000"),
     "HALFKNOWN": card(1, "620000"),
+    "VISA": card(1, "400000"),
+    "MASTER": card(1, "555555"),
     "MISTYPED": card(1)[:-1] + str((int(card(1)[-1]) + 1) % 10),
 }
 EXPIRY, PIN = "3012", "739415"
-TRACK2 = {name: f"{pan}={EXPIRY}2010000073900" for name, pan in CARDS.items()}
-UNITS = {"seconds": SECOND_US, "minutes": MINUTE_US, "days": DAY_US}
+TRACK2 = {name: f"{pan}={EXPIRY}1010000073900" for name, pan in CARDS.items()}
+CHIP_TRACK2 = {name: f"{pan}={EXPIRY}2010000073900" for name, pan in CARDS.items()}
+"""The stripe of a card that has a chip says so by its service code."""
+CHIP = bytes.fromhex("9F2608A1B2C3D4E5F60718") + bytes.fromhex("9F360200419F10080706010A03A0B000")
+UNITS = {"seconds": SECOND_US, "minutes": MINUTE_US, "hours": HOUR_US, "days": DAY_US}
+
+VERBS = {
+    "places": PRE_AUTHORIZATION,
+    "orders": MOTO,
+    "increments": INCREMENT,
+    "completes": COMPLETION,
+    "advises": COMPLETION_ADVICE,
+    "voids": VOID,
+    "voids-completion": COMPLETION_VOID,
+    "sells": SALE,
+    "voids-sale": SALE_VOID,
+    "refunds": REFUND,
+    "asks-balance": BALANCE,
+}
+READ: dict[str, Callable[[str], Fields]] = {
+    "keyed": lambda name: {22: "012"},
+    "stripe": lambda name: {22: "021", 35: TRACK2[name]},
+    "chip": lambda name: {22: "051", 23: "001", 35: CHIP_TRACK2[name], 55: CHIP},
+    "tap": lambda name: {22: "071", 23: "001", 55: CHIP},
+    "chip-stripe": lambda name: {22: "021", 35: CHIP_TRACK2[name]},
+    "fallback": lambda name: {22: "021", 35: CHIP_TRACK2[name]},
+}
+"""How a card is read -> the fields that say so; a fallback is told by 60.5, too."""
+
+
+@dataclass
+class DeskTerminal(StandardTerminal):
+    """A standard terminal that knows every kind of request, and may seal with another algorithm."""
+
+    algorithm: str = "ecb"
+    pik: bytes = b""
+
+    def business(self, kind: Kind, pan: str, amount_minor: int, more: Fields, chip_failed: bool = False) -> bytes:
+        """A request of this kind."""
+        fields: Fields = {
+            2: pan,
+            3: kind.processing_code,
+            4: f"{amount_minor:012d}",
+            11: self._trace(),
+            14: EXPIRY,
+            22: "012",
+            25: kind.condition,
+            49: "156",
+            60: f"{kind.message_type}{self.batch}0005{chip_failed:d}",
+            63: "01 ",
+            64: "00000000",
+        }
+        if kind.act is None:
+            del fields[4]
+        return self._body(kind.mti, fields | more)
+
+    def sign_off(self) -> bytes:
+        """0820."""
+        return self._body("0820", {11: self._trace(), 60: f"00{self.batch}002", 63: "01 "})
+
+    def take_keys(self, body: bytes) -> str:
+        """0810, its keys under the terminal's cipher."""
+        answer = decode(UNIONPAY, body)
+        if answer.get(39) == "00":
+            keys = parse_working_keys(answer.get_bytes(62))
+            cipher = "sm4" if self.algorithm == "sm4" else "des"
+            self.mak = algorithms.decrypt_blocks(self.tmk, keys.mak, cipher)
+            assert algorithms.check_value(self.mak, cipher) == keys.mak_check, (
+                "the MAC key does not fit its check value"
+            )
+            self.pik = algorithms.decrypt_blocks(self.tmk, keys.pik, cipher)
+            assert algorithms.check_value(self.pik, cipher) == keys.pik_check
+            self.batch = answer.get(60)[2:8]
+        return answer.get(39)
+
+    def read(self, body: bytes, mak: bytes = b"") -> Message:
+        """As any terminal does; its own algorithm is not the one that others have."""
+        if self.algorithm == "ecb":
+            return super().read(body, mak)
+        answer = decode(UNIONPAY, body)
+        assert algorithms.mac(self.algorithm, mak or self.mak, mac_block(UNIONPAY, body)) == answer.get(64)
+        return answer
+
+    def _body(self, mti: str, fields: Fields) -> bytes:
+        body = super()._body(mti, fields)
+        if 64 not in fields or self.algorithm == "ecb":
+            return body
+        body = put_mac(body, "0" * 8)
+        return put_mac(body, algorithms.mac(self.algorithm, self.mak, mac_block(UNIONPAY, body)))
+
+
+DURABLE = ("0110", "0210", "0230", "0410", "0810")
+"""Answers that promise something which stands in the register."""
 
 
 class WatchedLinks(Links):
@@ -65,7 +183,7 @@ class Desk(AcquirerBench):
     def __init__(self) -> None:
         super().__init__()
         self.audit: Callable[[], None] = lambda: audit(self.database, self.said, self.secrets())
-        self.terminals: dict[str, tuple[StandardTerminal, Pipe, int]] = {}
+        self.terminals: dict[str, tuple[DeskTerminal, Pipe, int]] = {}
         self.sent: dict[str, list[tuple[Message, bytes]]] = {}
         """All that was sent under the name of a step, the newest last."""
         self.made_under: dict[bytes, bytes] = {}
@@ -74,8 +192,12 @@ class Desk(AcquirerBench):
         self.card_of: dict[str, str] = {}
         self.slips: dict[str, Message] = {}
         self.questions: list[Message] = []
+        self.told: list[Message] = []
+        """0220 and 0221: advices and refunds."""
         self.undone: list[Message] = []
+        self.released: list[Message] = []
         self.verdict: str | None = "00"
+        self.advice_verdict: str | None = "00"
         self.acknowledgement: str | None = "00"
         self.codes = 100_000
         self.judge = self._judge
@@ -88,11 +210,12 @@ class Desk(AcquirerBench):
 
     def _import_more(self) -> None:
         zone = ZONE.hex()
-        merchant = {"name": "店", "name_en": "Shop", "mcc": "5411", "pre_auth_right": True, "validity_days": 30}
+        merchant = {"name": "店", "name_en": "Shop", "mcc": "5411", "pre_auth_right": True}
+        names = ("issuer_id", "name", "address", "zone_mac", "zone_pin")
         rows = {
             "merchants": [
-                {"merchant_id": SHOP, **merchant, "ceiling_percent": 115},
-                {"merchant_id": STRICT, **merchant, "mcc": "7011", "ceiling_percent": 100},
+                {"merchant_id": SHOP, **merchant, "rules": ""},
+                {"merchant_id": STRICT, **merchant, "mcc": "7011", "rules": "ceiling_percent=100"},
             ],
             "terminals": [
                 {"terminal_id": "T0000005", "merchant_id": SHOP, "tmk": TMK.hex()},
@@ -102,19 +225,25 @@ class Desk(AcquirerBench):
             "bins": [
                 {"prefix": "621000", "issuer_id": SILENT_ISSUER, "scheme": "CUP", "kind": "debit"},
                 {"prefix": "620000", "issuer_id": BIN_WITHOUT_ISSUER, "scheme": "CUP", "kind": "debit"},
+                {"prefix": "400000", "issuer_id": ISSUER, "scheme": "VIS", "kind": "credit"},
+                {"prefix": "555555", "issuer_id": ISSUER, "scheme": "MCC", "kind": "credit"},
             ],
-            "issuers": [
-                {
-                    "issuer_id": SILENT_ISSUER,
-                    "name": "Two",
-                    "address": "",
-                    "zone_mac": zone,
-                    "zone_pin": zone,
-                }
-            ],
+            "issuers": [dict(zip(names, (SILENT_ISSUER, "Two", "", zone, zone), strict=True))],
             "hot_cards": [{"pan": CARDS["STOLEN"], "response_code": "43"}],
         }
         self.command("import", rows)
+
+    def rules(self, text: str, scheme: str = "") -> None:
+        """From now on these rules are the hotel's, or a scheme's."""
+        own = {"merchant_id": HOTEL, "name": "和平饭店", "name_en": "Peace Hotel", "mcc": "7011"}
+        own |= {"pre_auth_right": True, "rules": text}
+        rows = {"schemes": [{"scheme": scheme, "rules": text}]} if scheme else {"merchants": [own]}
+        assert self.command("import", rows)["ok"]
+
+    def terminal_row(self, name: str, **more: str) -> None:
+        """What the installation says of a terminal from now on: `notice`, `mac_algorithm`."""
+        row: dict[str, Any] = {"terminal_id": f"T000000{name[1:]}", "merchant_id": MERCHANT_OF[name], "tmk": TMK.hex()}
+        assert self.command("import", {"terminals": [row | {"enabled": True} | more]})["ok"]
 
     def command(self, name: str, arguments: Any) -> Any:
         """The outcome of a command at the door."""
@@ -127,31 +256,41 @@ class Desk(AcquirerBench):
 
     def _judge(self, message: Message) -> tuple[str, str] | None:
         if message.mti in ("0420", "0421"):
-            self.undone.append(message)
+            heard = self.released if REPLACEMENT_FIELD in message.fields else self.undone
+            heard.append(message)
             return None if self.acknowledgement is None else (self.acknowledgement, "")
-        self.questions.append(message)
-        if self.verdict is None:
+        told = message.mti in ("0220", "0221")
+        (self.told if told else self.questions).append(message)
+        verdict = self.advice_verdict if told and message.get(25) == "06" else self.verdict
+        if verdict is None:
             return None
+        return verdict, self.consent(message) if verdict in responses.APPROVALS else ""
+
+    def consent(self, message: Message) -> str:
+        """The authorization code: a new one for what enlarges a hold, else that of the hold."""
+        if 38 in message.fields and message.get(25) != "60":
+            return message.get(38)
         self.codes += 1
-        return self.verdict, str(self.codes) if self.verdict == "00" else ""
+        return str(self.codes)
 
     def issuer_answers(self, step: str, code: str, authorization_code: str = "424242") -> None:
         """The issuer's answer to the question of this step, at a time of its own."""
-        answer = self.answer_of(self.question_of(step), code, authorization_code if code == "00" else "")
+        approves = code in responses.APPROVALS
+        answer = self.answer_of(self.question_of(step), code, authorization_code if approves else "")
         self.engine.offer(Received(0, ISSUER, answer))
         self.turn()
 
     def question_of(self, step: str) -> bytes:
         """What the issuer was asked for this step."""
         key = self.key_of(step).encode()
-        return next(body for body in self.asked if key in body and body[:4] in (b"0100", b"0200"))
+        return next(body for body in self.asked if key in body and body[:4] in (b"0100", b"0200", b"0220"))
 
     # --- terminals ---
 
-    def terminal_of(self, name: str) -> StandardTerminal:
+    def terminal_of(self, name: str) -> DeskTerminal:
         """A terminal of the desk, its line up; signed on when it is first used."""
         if name not in self.terminals:
-            terminal = StandardTerminal(f"T000000{name[1:]}", MERCHANT_OF[name], TMK)
+            terminal = DeskTerminal(f"T000000{name[1:]}", MERCHANT_OF[name], TMK)
             self.terminals[name] = terminal, *self.new_pipe()
             self.sign_on(name)
         return self.terminals[name][0]
@@ -169,6 +308,15 @@ class Desk(AcquirerBench):
         terminal.stan = stan
         pipe.bodies.clear()
         return terminal.take_keys(body)
+
+    def sign_off(self, name: str) -> str:
+        """-> the code of the 0830."""
+        terminal, pipe, link = self.terminals[name]
+        stan = terminal.stan
+        answer = decode(UNIONPAY, self.send(terminal.sign_off(), pipe, link))
+        terminal.stan = stan
+        pipe.bodies.clear()
+        return answer.get(39)
 
     def key_of(self, step: str) -> str:
         """The trace key of a step."""
@@ -193,7 +341,7 @@ class Desk(AcquirerBench):
                 if step in self.sent and answer.mti != "0410":
                     terminal.sent = self.answered_by(step, answer)
                     terminal.read(body, self.asked_under[step])
-                    if answer.get(39) == "00":
+                    if answer.get(39) in responses.APPROVED_CODES:
                         self.slips[step] = answer
                 codes.append(answer.get(39))
             pipe.bodies.clear()
@@ -205,32 +353,38 @@ class Desk(AcquirerBench):
         return next((message for message in reversed(asked) if message.get(4) == answer.get(4)), asked[-1])
 
     def ask(self, step: str, verb: str, about: str, amount: str, words: list[str]) -> str:
-        """One business request."""
+        """One business request; `about` is a card, or the step that it refers to."""
         name, _, stan = step.partition("/")
-        more = dict(word.split("=", 1) for word in words)
+        more, kind = dict(word.split("=", 1) for word in words), VERBS[verb]
         terminal = self.terminal_of(name)
         terminal.stan = int(stan) - 1
-        fields = {key.lower(): value for key, value in more.items() if key.startswith("DE")}
-        card_name = more.get("card") or (about if verb == "places" else self.card_of[about])
+        card_name = more.get("card") or (about if about in CARDS else self.card_of[about])
+        fields = READ[more.get("read", "keyed")](card_name)
+        if kind.needs_original:
+            fields |= self.meant(kind, about, more)
+        fields |= {int(key[2:]): value for key, value in more.items() if key.startswith("DE")}
         kept = terminal.batch, terminal.merchant_id
         terminal.batch = more.get("batch", terminal.batch)
         terminal.merchant_id = more.get("merchant", terminal.merchant_id)
-        pan, amount_minor = CARDS[card_name], parse_amount(amount)
-        if verb == "places":
-            body = terminal.pre_auth(pan, amount_minor, **fields)
-        else:
-            slip = self.slips[about]
-            code, date = more.get("code", slip.get(38)).replace("_", " "), more.get("date", slip.get(13))
-            if "trace" in more:
-                fields["61"] = more["trace"] + date
-            send = terminal.complete if verb == "completes" else terminal.void
-            body = send(pan, amount_minor, code, date, **fields)
+        fallback = more.get("read") == "fallback"
+        body = terminal.business(kind, CARDS[card_name], parse_amount(amount), fields, fallback)
         terminal.batch, terminal.merchant_id = kept
         assert terminal.sent is not None
         self.sent.setdefault(step, []).append((terminal.sent, body))
         self.made_under[body] = self.asked_under[step] = terminal.mak
         self.card_of.setdefault(step, card_name)
         return self.transmit(name, spoiled(body) if more.get("mac") == "wrong" else body)
+
+    def meant(self, kind: Kind, about: str, more: dict[str, str]) -> Fields:
+        """DE37, DE38 and DE61: what the slip of the original says, or other words in place of it."""
+        slip = self.slips.get(about, Message("", {}))
+        date, code = more.get("date", slip.get(13)), more.get("code", slip.get(38)).replace("_", " ")
+        by = more.get("by", "all" if kind.means is Means.POSTING else "code")
+        own = slip.get(60)[2:8] + slip.get(11) if by in ("all", "trace") else "0" * 12
+        fields: Fields = {61: more.get("trace", own) + ("0000" if kind is INCREMENT and "date" not in more else date)}
+        if by in ("all", "rrn"):
+            fields[37] = more.get("rrn", slip.get(37))
+        return fields | {38: code} if by in ("all", "code") else fields
 
     # --- stories ---
 
@@ -248,7 +402,17 @@ class Desk(AcquirerBench):
                     return self.sign_on(name)
                 self.terminal_of(name)
                 return "00"
-            case [step, "places" | "completes" | "voids" as verb, about, amount, *more]:
+            case [name, "signs", "off"]:
+                return self.sign_off(name)
+            case ["rules", "of", scheme, text]:
+                self.rules(text, scheme)
+                return "none"
+            case ["rules", *texts]:
+                self.rules(";".join(texts))
+                return "none"
+            case [step, "asks-balance", about, *more]:
+                return self.ask(step, "asks-balance", about, "0.00", more)
+            case [step, verb, about, amount, *more] if verb in VERBS:
                 return self.ask(step, verb, about, amount, more)
             case ["repeat", step]:
                 name = step.partition("/")[0]
@@ -278,6 +442,8 @@ class Desk(AcquirerBench):
                 self.verdict = code
             case ["is", "silent"]:
                 self.verdict = None
+            case ["takes", code]:
+                self.advice_verdict = None if code == "nothing" else code
             case ["acknowledges", code]:
                 self.acknowledgement = None if code == "nothing" else code
             case ["answers", step, code]:
@@ -296,9 +462,12 @@ class Desk(AcquirerBench):
         return row
 
     def look(self, name: str) -> str:
+        """The value of a name in a story."""
         counts = {
             "asked": len(self.questions),
+            "told": len(self.told),
             "undone": len(self.undone),
+            "released": len(self.released),
             "findings": sum(entry.kind == "finding" for entry in self.entries),
             "entries": len(self.entries),
         }
@@ -307,11 +476,28 @@ class Desk(AcquirerBench):
         about, _, what = name.partition(".")
         if about == "due":
             return str(sum(due.key.startswith(what) for due in self.rows(DUE)))
+        if "/" not in about:
+            return self.total_of(about, what)
         row = self.row_of(about)
-        if what != "hold":
-            return str(getattr(row, what) or "none")
+        if what in ("hold", "asked", "taken", "given-back", "ends", "version"):
+            return self.hold_of(row, what)
+        return str(getattr(row, what) or "none")
+
+    def hold_of(self, row: Request, what: str) -> str:
+        """A value of a request's hold."""
         hold = self.database.table(HOLDS).rows.get(row.hold_id or "")
-        return hold.state if hold else "none"
+        if hold is None:
+            return "none"
+        amounts = {"asked": hold.requested_minor, "taken": hold.completed_minor, "given-back": hold.refunded_minor}
+        if what in amounts:
+            return format_amount(amounts[what])
+        return local(hold.expires_us).strftime("%m-%dT%H:%M") if what == "ends" else str(hold.state)
+
+    def total_of(self, name: str, what: str) -> str:
+        """A total of a terminal's open batch."""
+        terminal = self.terminals[name][0]
+        batch = self.database.table(BATCHES).rows.get(f"{terminal.terminal_id}/{terminal.batch}")
+        return format_amount(getattr(batch, f"{what}_minor") if batch else 0)
 
     @property
     def entries(self) -> list[Any]:
@@ -319,22 +505,22 @@ class Desk(AcquirerBench):
         return self.database.logs["A"].entries
 
     def secrets(self) -> list[str]:
-        """What must stand nowhere outside the vault: card numbers, track 2, PIN blocks."""
+        """What must stand nowhere outside the vault: card numbers, track 2, PIN blocks, what chips say."""
         sent = [message for tried in self.sent.values() for message, _ in tried]
-        blocks = [message.get_bytes(52).hex() for message in sent if 52 in message.fields]
-        return [*CARDS.values(), *blocks]
+        passed = [message.get_bytes(n).hex() for message in sent for n in (52, 55) if n in message.fields]
+        return [*CARDS.values(), *passed]
 
     def _assert_durable(self, ready: list[Any]) -> None:
         """I1: whatever approves leaves when the entry that it names stands in the database."""
         for sending in ready:
             if getattr(sending, "link", None) is not None and sending.link.dialect is UNIONPAY:
                 answer = decode(UNIONPAY, sending.frame[2:])
-                if answer.get(39) == "00" and answer.mti in ("0110", "0210", "0410", "0810"):
+                if answer.get(39) in responses.APPROVED_CODES and answer.mti in DURABLE:
                     numbers = [rrn_of("A", entry.number) for entry in self.entries]
                     assert answer.get(37) in numbers, "approved before it was durable"
-                    if answer.mti in ("0110", "0210"):
-                        key = f"{answer.get(41)}/{answer.get(60)[2:8]}/{answer.get(11)}/{answer.mti[:2]}00"
-                        assert self.database.table(REQUESTS).rows[key].response_code == "00"
+                    if answer.mti in ("0110", "0210", "0230"):
+                        key = f"{answer.get(41)}/{answer.get(60)[2:8]}/{answer.get(11)}/{int(answer.mti) - 10:04d}"
+                        assert self.row_of_key(key).response_code == answer.get(39)
 
 
 def spoiled(body: bytes) -> bytes:

@@ -144,7 +144,7 @@ def test_working_keys_come_in_the_lengths_that_were_asked_for(network: str, size
 def test_a_sign_on_that_asks_for_other_keys_is_a_format_error() -> None:
     desk, terminal = opened()
     before = desk.rows(SESSIONS)
-    assert desk.transmit("T1", terminal.sign_on("006")) == "30"
+    assert desk.transmit("T1", terminal.sign_on("011")) == "30"
     assert desk.rows(SESSIONS) == before
 
 

@@ -73,7 +73,7 @@ def other_exchange(answer: Message) -> None:
         (says(EXCHANGE_FIELD, "HX2|a|b|c|d"), "without our exchange"),
         (says(EXCHANGE_FIELD, "HX1|a|b|c"), "without our exchange"),
         (other_exchange, "never asked"),
-        (says(EXCHANGE_FIELD, f"HX1|{ISSUER}|A-000009||T0000001/000001/000009/0100"), "never asked"),
+        (says(EXCHANGE_FIELD, f"HX1|{ISSUER}|A-000009||T0000001/000001/000009/0100||"), "never asked"),
         (without(39), "without a response code"),
         (without(128), "without a MAC"),
     ],

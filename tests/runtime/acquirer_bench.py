@@ -90,8 +90,7 @@ class AcquirerBench:
 
     def load(self) -> None:
         """Two hotels with a terminal each (and one more of the first), one BIN, one issuer, one hot card."""
-        merchant = {"name": "和平饭店", "name_en": "Peace Hotel", "mcc": "7011", "pre_auth_right": True}
-        merchant |= {"ceiling_percent": 115, "validity_days": 30}
+        merchant = {"name": "和平饭店", "name_en": "Peace Hotel", "mcc": "7011", "pre_auth_right": True, "rules": ""}
         ids = ("102100070110001", "102100070110002", "102100075120003")
         rights: tuple[dict[str, bool], ...] = ({}, {}, {"pre_auth_right": False})
         rows = {
