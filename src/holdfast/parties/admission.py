@@ -38,7 +38,7 @@ from holdfast.parties.step import (
     new_working_key,
     verify_mac,
 )
-from holdfast.parties.translate import bare_answer
+from holdfast.parties.translate import MAC_TO_COME, bare_answer
 from holdfast.wire import chain
 from holdfast.wire.chain import CHAIN_FIELD
 from holdfast.wire.dialect import UNIONPAY
@@ -271,6 +271,9 @@ def download(event: Received, policy: Policy) -> Decision:
     text = "|".join(("HP1", *(f"{name}={value}" for name, value in told.items())))
     answer = bare_answer(message, responses.APPROVED, turn.now_us, policy)
     answer.fields[62] = text.encode("gbk", "replace")
+    seal = seal_of(event, admitted)
+    if seal is not None:
+        answer.fields[MAC_FIELD] = MAC_TO_COME
     facts = {
         "phase": "recorded",
         "terminal_id": terminal.terminal_id,
@@ -279,7 +282,7 @@ def download(event: Received, policy: Policy) -> Decision:
         "told": told,
     }
     writes = (put(TERMINALS, terminal._replace(notice=NOTHING)),) if terminal.notice == DOWNLOAD_PARAMETERS else ()
-    return Step((turn.record(DOWNLOAD, facts),), writes, (Outgoing(event.link, answer, seal_of(event, admitted)),))
+    return Step((turn.record(DOWNLOAD, facts),), writes, (Outgoing(event.link, answer, seal),))
 
 
 def working_keys(exported: list[tuple[bytes, bytes]]) -> WorkingKeys:
