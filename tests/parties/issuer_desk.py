@@ -53,16 +53,19 @@ KINDS = {
 
 
 class IssuerKeys(PlainKeys):
-    """Plain keys with real chips: what a card makes is its own arithmetic, and the issuer's is that of `keys.emv`."""
+    """Plain keys with real chips: a card's arithmetic is its own, and the issuer's is that of `keys.emv`."""
 
-    def import_text(self, purpose: str, text: str) -> bytes:
-        return self.import_key(purpose, bytes.fromhex(text))
+    def verify_arqc(self, imk_ac: bytes, pan: str, psn: str, atc: bytes, covered: bytes, arqc: bytes) -> bool:
+        return emv.arqc_matches(clear_of(imk_ac), pan, psn, atc, covered, arqc)
 
-    def verify_arqc(self, imk: bytes, pan: str, psn: str, atc: bytes, covered: bytes, arqc: bytes) -> bool:
-        return emv.arqc_matches(self._clear(imk, "imk-ac"), pan, psn, atc, covered, arqc)
+    def make_arpc(self, imk_ac: bytes, pan: str, psn: str, atc: bytes, arqc: bytes, arc: bytes) -> bytes:
+        return emv.arpc(clear_of(imk_ac), pan, psn, atc, arqc, arc)
 
-    def make_arpc(self, imk: bytes, pan: str, psn: str, atc: bytes, arqc: bytes, arc: bytes) -> bytes:
-        return emv.arpc(self._clear(imk, "imk-ac"), pan, psn, atc, arqc, arc)
+
+def clear_of(wrapped: bytes) -> bytes:
+    """A key of `PlainKeys` that serves for chips."""
+    assert wrapped.startswith(b"imk-ac:")
+    return wrapped.removeprefix(b"imk-ac:")
 
 
 class Exchanged(NamedTuple):
