@@ -28,13 +28,14 @@ from holdfast.domain.records import (
     Terminal,
 )
 from holdfast.domain.tables import DUE
-from holdfast.ids import luhn_valid
+from holdfast.ids import luhn_valid, parse_trace_key
 from holdfast.parties.acquirer import Acquirer
 from holdfast.parties.exchange import answer_of_issuer
 from holdfast.parties.step import Command, Event, Outcome, Outgoing, Received, Step
 from holdfast.parties.terminal import Terminal as TerminalParty
 from holdfast.parties.terminal import TerminalSettings
 from holdfast.wire.dialect import ASCII_1987, UNIONPAY
+from holdfast.wire.header import with_processing_request
 from holdfast.wire.message import Message
 from tests.parties.driver import Bench, on_the_wire
 from tests.parties.keys import PlainKeys
@@ -49,13 +50,15 @@ Line = Callable[[str, Message], list[Message]]
 """(`to`, message) -> what arrives; `to` is "acquirer" or "terminal"."""
 
 
-def pan_of(number: int) -> str:
+def pan_of(number: int, prefix: str = "622000") -> str:
     """A test card with a right check digit."""
-    stem = f"622000{number:09d}"
+    stem = f"{prefix}{number:09d}"
     return next(stem + str(digit) for digit in range(10) if luhn_valid(stem + str(digit)))
 
 
 CARD = {"pan": pan_of(1), "expiry": "3012"}
+FOREIGN = {"pan": pan_of(1, "400000"), "expiry": "3012"}
+TRACK2 = CARD["pan"] + "=3012101" + "0" * 10
 
 
 def let_through(to: str, message: Message) -> list[Message]:
@@ -74,6 +77,33 @@ def audit_journal(bench: Bench) -> None:
         assert said["previous"] == leaf.hex()
         assert CARD["pan"].encode() not in entry.body
         leaf = entry.leaf
+
+
+def lost(to: str, message: Message) -> list[Message]:
+    """A dead line that nobody has noticed."""
+    return []
+
+
+def answers_lost(to: str, message: Message) -> list[Message]:
+    """Requests arrive, answers do not."""
+    return [message] if to == "acquirer" else []
+
+
+def answer_to(request: Message, **fields: str | bytes) -> Message:
+    """An answer to a request as an honest acquirer would give it, with these fields in its place."""
+    echoed: dict[int, str | bytes] = {
+        n: request.fields[n] for n in (3, 4, 11, 25, 41, 42, 49, 60) if n in request.fields
+    }
+    told: dict[int, str | bytes] = {
+        12: "213405",
+        13: "1122",
+        37: "A00000000009",
+        39: "00",
+        57: "HF1|A-000009",
+        64: "00000000",
+    }
+    mti = request.mti[:2] + str(int(request.mti[2]) + 1) + "0"
+    return Message(mti, {**echoed, **told, **{int(name[2:]): value for name, value in fields.items()}})
 
 
 class PowerCut(Exception):
@@ -106,6 +136,7 @@ class PosWorld:
         rows[MERCHANTS][MERCHANT_ID] = Merchant(MERCHANT_ID, "和平饭店", "Peace Hotel", "7011", True, "")
         rows[TERMINALS][TERMINAL_ID] = Terminal(TERMINAL_ID, MERCHANT_ID, TMK, True)
         rows[BINS]["622000"] = Bin("622000", ISSUER_ID, "CUP", "debit")
+        rows[BINS]["400000"] = Bin("400000", ISSUER_ID, "VIS", "credit")
         rows[ISSUERS][ISSUER_ID] = Issuer(ISSUER_ID, "One", "", ZONE_MAC, b"zone-pin:")
 
     # --- what a test does -----------------------------------------------------------------------------------------
@@ -137,11 +168,28 @@ class PosWorld:
             if due.due_us <= self.now_us and due.key in self.terminal.rows[DUE]:
                 self.at_terminal(due)
 
-    def arrives(self, message: Message, seal: bytes | None = None) -> None:
-        """A message of an acquirer reaches the terminal, sealed with this key."""
+    def arrives(self, message: Message, seal: bytes | None = None) -> dict[str, Any] | None:
+        """A message of an acquirer reaches the terminal, sealed with this key; -> what the cashier is told by it."""
+        told = len(self.outcomes)
         sealing = None if seal is None else (seal, "ecb")
         on_wire = on_the_wire(UNIONPAY, message, self.keys, sealing)
+        on_wire.header = message.header
         self.at_terminal(Received(LINK, "acquirer", on_wire))
+        return self.outcomes[-1][1] if len(self.outcomes) > told else None
+
+    def answers(self, **fields: str | bytes) -> dict[str, Any] | None:
+        """A scripted acquirer answers what was sent last; -> what the cashier is told by it."""
+        return self.arrives(answer_to(self.sent[-1], **fields), self.device.mak)
+
+    def set(self, **fields: Any) -> None:
+        """The terminal's own row as a test wants it, which no journal says."""
+        self.terminal.audit = None
+        self.terminal.rows[DEVICES][TERMINAL_ID] = self.device._replace(**fields)
+
+    def on_its_own(self) -> "PosWorld":
+        """From now on nobody but the test answers this terminal."""
+        self.line = lost
+        return self
 
     def restart(self) -> None:
         """Power comes back: a new party on the old rows. Nobody waits any more."""
@@ -154,8 +202,11 @@ class PosWorld:
         for _ in range(rounds):
             if not self.device.signed_on and not self.device.in_flight:
                 self.command("sign-on")
+            if self.device.settling and not self.device.in_flight:
+                self.command("settle")
             self.later(31)
-        assert (self.device.in_flight, self.device.reversal) == ("", ""), "something is still open"
+        device = self.device
+        assert (device.in_flight, device.reversal, device.settling) == ("", "", ""), "something is still open"
         assert not self.terminal.rows[DUE], "a due row was forgotten"
 
     @property
@@ -175,6 +226,11 @@ class PosWorld:
         sales = [sale for sale in self.terminal.rows[SALES].values() if sale.amount_minor and not sale.reverses]
         newest: Sale = max(sales, key=lambda sale: sale.sequence)
         return newest
+
+    def all_of(self, *kinds: str) -> list[Sale]:
+        """Its requests of these kinds, all business where none is named, oldest first."""
+        rows = [sale for sale in self.terminal.rows[SALES].values() if sale.kind in kinds or (not kinds and sale.batch)]
+        return sorted(rows, key=lambda sale: sale.sequence)
 
     def at_acquirer(self, trace_key: str) -> str:
         """The outcome of a request in the register, '' when it was never seen."""
@@ -212,7 +268,10 @@ class PosWorld:
             if send.to == ISSUER_ID:
                 self._at_issuer(on_the_wire(ASCII_1987, send.message, self.keys, send.seal))
                 continue
-            for message in self.line("terminal", on_the_wire(UNIONPAY, send.message, self.keys, send.seal)):
+            answer = on_the_wire(UNIONPAY, send.message, self.keys, send.seal)
+            if send.message.processing_request:
+                answer.header = with_processing_request(UNIONPAY.header, send.message.processing_request)
+            for message in self.line("terminal", answer):
                 self.at_terminal(Received(LINK, "acquirer", message))
 
     def _at_issuer(self, message: Message) -> None:
@@ -222,3 +281,24 @@ class PosWorld:
         answer = answer_of_issuer(message, judged[0], judged[1] or None, self.now_us, Policy())
         on_wire = on_the_wire(ASCII_1987, answer, self.keys, (ZONE_MAC, "x919"))
         self._from_acquirer(self.acquirer.offer(Received(LINK, ISSUER_ID, on_wire), self.now_us))
+
+
+def assert_belief_is_the_register(world: PosWorld) -> None:
+    """Every request ended approved (with its entry), declined or reversed, and the register says the same."""
+    for sale in world.all_of():
+        registered = world.at_acquirer(sale.trace_key)
+        if sale.outcome == "approved":
+            # An advice to which policy objects is registered all the same, as a claim with a finding.
+            assert (
+                registered in ("approved", "claimed") if sale.kind == "completion-advice" else registered == "approved"
+            )
+            assert sale.register_entry
+        elif sale.kind == "balance" and sale.outcome == "unknown":
+            assert registered in ("", "approved", "declined")
+        else:
+            assert sale.outcome in ("declined", "reversed")
+            assert registered in ("", "declined", "reversed", "tombstone")
+    asked = [(m.get(60)[2:8], m.get(11), m.mti) for m in world.sent if m.mti in ("0100", "0200", "0220")]
+    assert len(asked) == len(set(asked)), "a request was sent twice as if it were new"
+    keys = {tuple(parse_trace_key(str(key))[1:]) for key in world.terminal.rows[SALES]}
+    assert set(asked) <= keys, "a request was sent that the journal does not know"

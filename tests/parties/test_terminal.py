@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from holdfast.domain.records import DEVICES, SALES
 from holdfast.domain.tables import DUE
-from holdfast.ids import mask_pan, parse_trace_key
+from holdfast.ids import mask_pan
 from holdfast.parties.step import Command, Outcome, Received
 from holdfast.wire.chain import parse_request
 from holdfast.wire.dialect import UNIONPAY
@@ -23,24 +23,18 @@ from tests.parties.pos_world import (
     SETTINGS,
     TERMINAL_ID,
     TMK,
+    TRACK2,
     PosWorld,
     PowerCut,
+    answer_to,
+    answers_lost,
+    assert_belief_is_the_register,
     let_through,
+    lost,
     pan_of,
 )
 
-TRACK2 = CARD["pan"] + "=3012101" + "0" * 10
-VOID = {"card": CARD, "supervisor": "00"}
-
-
-def lost(to: str, message: Message) -> list[Message]:
-    """A dead line that nobody has noticed."""
-    return []
-
-
-def answers_lost(to: str, message: Message) -> list[Message]:
-    """Requests arrive, answers do not."""
-    return [message] if to == "acquirer" else []
+VOID: dict[str, Any] = {"card": CARD, "supervisor": "00"}
 
 
 def changed(**fields: str | None) -> Callable[[str, Message], list[Message]]:
@@ -56,14 +50,6 @@ def changed(**fields: str | None) -> Callable[[str, Message], list[Message]]:
         return [message]
 
     return line
-
-
-def answer_to(request: Message, **fields: str) -> Message:
-    """An answer to a request as an honest acquirer would give it, with these fields in its place."""
-    echoed = {n: request.fields[n] for n in (3, 4, 11, 25, 41, 42, 49, 60)}
-    told = {12: "213405", 13: "1122", 37: "A00000000009", 39: "00", 57: "HF1|A-000009", 64: "00000000"}
-    mti = request.mti[:2] + "1" + "0"
-    return Message(mti, {**echoed, **told, **{int(name[2:]): value for name, value in fields.items()}})
 
 
 # --- signing on ---------------------------------------------------------------------------------------------------
@@ -152,7 +138,7 @@ def test_pre_authorization_completion_and_void() -> None:
     assert placed["authorization_code"] == "123456"
     assert placed["rrn"] == "A00000000002"
     assert placed["register_entry"] == "A-000003"
-    linked = {"card": CARD, "authorization_code": "123456"}
+    linked: dict[str, Any] = {"card": CARD, "authorization_code": "123456"}
     over = world.command("complete", amount_minor=575_01, **linked)
     assert over is not None
     assert (over["outcome"], over["response_code"]) == ("declined", "64")
@@ -609,24 +595,6 @@ def session(world: PosWorld) -> None:
     world.judge = lambda message: ("00", "654321")
     world.command("pre-auth", amount_minor=80_00, card=CARD)
     world.command("void", authorization_code="654321", amount_minor=80_00, **VOID)
-
-
-def assert_belief_is_the_register(world: PosWorld) -> None:
-    """Every request ended approved (with its entry), declined or reversed, and the register says the same."""
-    for sale in world.terminal.rows[SALES].values():
-        if sale.kind in ("sign-on", "reversal"):
-            continue
-        registered = world.at_acquirer(sale.trace_key)
-        if sale.outcome == "approved":
-            assert registered == "approved"
-            assert sale.register_entry
-        else:
-            assert sale.outcome in ("declined", "reversed")
-            assert registered in ("", "declined", "reversed", "tombstone")
-    asked = [(m.get(60)[2:8], m.get(11), m.mti) for m in world.sent if m.mti in ("0100", "0200")]
-    assert len(asked) == len(set(asked)), "a sale was sent twice"
-    keys = {tuple(parse_trace_key(str(key))[1:]) for key in world.terminal.rows[SALES]}
-    assert set(asked) <= keys, "a sale was sent that the journal does not know"
 
 
 SESSION_EVENTS = 15

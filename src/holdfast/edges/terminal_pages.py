@@ -116,7 +116,7 @@ def last(
 
 def _listed(sale: Sale) -> tuple[object, ...]:
     amount = format_amount(sale.amount_minor) if sale.amount_minor else ""
-    return sale.kind, sale.outcome, amount, sale.card, sale.authorization_code, sale.trace_key
+    return sale.kind, sale.outcome, amount, f"…{(sale.card or '')[-4:]}", sale.authorization_code, sale.trace_key
 
 
 def listed(sale: Sale) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The messages of a batch: its settlement (0500), and what is uploaded when the totals differ (0320).
 
-A settlement is sealed, although the dialect wants no MAC, so that nobody but the acquirer can say that a batch
-balances. An upload is not: it moves no money (domain.md §4.6).
+Both are sealed, although the dialect wants no MAC of them, and so are their answers: nobody but the acquirer can say
+that a batch balances, or that what it lacks has arrived.
 """
 
 from collections.abc import Sequence
@@ -115,7 +115,7 @@ def settlement_of(sale: Sale, device: Device) -> Message:
 
 def upload_of(upload: Upload, pans: Sequence[str], stan: str, batch: str, device: Device, balanced: bool) -> Message:
     """0320: one message of an upload; `pans` are the card numbers of what it carries."""
-    named: dict[int, str | bytes] = {11: stan, 41: device.terminal_id, 42: device.merchant_id}
+    named: dict[int, str | bytes] = {11: stan, 41: device.terminal_id, 42: device.merchant_id, MAC_FIELD: MAC_TO_COME}
     if not upload.sales:
         control = MESSAGE_TYPE_NETWORK + batch + END_CODES[balanced]
         return Message(UPLOAD_MTI, named | {FIELD: pack_end(upload.sent_n), 60: control})

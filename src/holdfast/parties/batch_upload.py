@@ -17,8 +17,8 @@ from holdfast.parties import advices
 from holdfast.parties.batch_messages import Upload, is_told, upload_of, uploads_of
 from holdfast.parties.cashier import STAN_MAX, patience
 from holdfast.parties.page import Page, believed
-from holdfast.parties.pos_answers import mac_of, wants_sign_on
-from holdfast.parties.pos_messages import MAC_FIELD
+from holdfast.parties.pos_answers import mac_of, not_authentic, wants_sign_on
+from holdfast.parties.pos_messages import MAC_ALGORITHM
 from holdfast.parties.settings import ACQUIRER, TerminalSettings, parameters_from
 from holdfast.parties.step import TURN, Decision, Outcome, Outgoing, Reads, RowOf, Step, Turn, open_pan
 from holdfast.wire.message import Message
@@ -96,8 +96,10 @@ def proceed(page: Page, done: Progress, settings: TerminalSettings) -> Step:
         "actor": "system",
     }
     page.note(BATCH_UPLOAD, "uploading", facts)
+    assert device.mak is not None, "who is signed on has a key"
     message = upload_of(done.next, done.pans, stan, batch, device, done.balanced)
-    return page.step(Outgoing(ACQUIRER, message), also=(patience(key, page.turn, settings),))
+    outgoing = Outgoing(ACQUIRER, message, (device.mak, MAC_ALGORITHM))
+    return page.step(outgoing, also=(patience(key, page.turn, settings),))
 
 
 def acknowledged(message: Message, device: Device, settings: TerminalSettings) -> Decision:
@@ -123,14 +125,12 @@ def acknowledged(message: Message, device: Device, settings: TerminalSettings) -
 
 def why_not_acknowledged(message: Message, mac_holds: bool, device: Device) -> str | None:
     """Why an answer does not acknowledge; what the acquirer says against a request in it is its own affair."""
-    code = message.get(39)
-    if MAC_FIELD in message.fields and not mac_holds:
-        return f"answer {code or 'without code'} to the upload has a wrong MAC"
-    if message.get(41) != device.terminal_id or len(code) != 2:
-        return "the answer to the upload is none"
+    code, spoilt = message.get(39), not_authentic(message, mac_holds)
     if code in responses.TRANSIENT or code in responses.OUTCOME_UNKNOWN:
         return f"the upload was answered {code}, {responses.says(code)}"
-    return None
+    if spoilt is not None:
+        return f"upload: {spoilt}"
+    return None if message.get(41) == device.terminal_id and code else "the answer to the upload is none"
 
 
 def silent(due: Due, device: Device, turn: Turn) -> Step:

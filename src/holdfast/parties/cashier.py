@@ -110,7 +110,7 @@ def asked(event: Command, read: Read, turn: Turn, settings: TerminalSettings) ->
     value = believed(sale) | nearly_full(page.device)
     sends = [outgoing] if outgoing is not None and advices.may_go(device, turn) else []
     due = advices.due_after(read.owed_n, bool(sends), turn, settings)
-    return page.step(*sends, Outcome(event.caller, value), also=(due,))
+    return page.step(Outcome(event.caller, value), *sends, also=(due,))
 
 
 def sent(event: Command, page: Page, key: str, outgoing: Outgoing, settings: TerminalSettings) -> Step:

@@ -11,7 +11,7 @@ from holdfast.domain.commands import SETTLEMENT, SETTLEMENT_MTI
 from holdfast.domain.records import DEVICES, SALES, Device, Sale
 from holdfast.domain.tables import DUE, remove
 from holdfast.errors import WireError
-from holdfast.ids import parse_trace_key
+from holdfast.ids import entry_of_rrn, parse_trace_key
 from holdfast.parties import operators
 from holdfast.parties.batch_messages import settlement_of, totals_of
 from holdfast.parties.batch_upload import is_balanced, of_batch, proceed, progress
@@ -102,9 +102,15 @@ def settlement_answered(message: Message, device: Device, sale: Sale, settings: 
         return settle_again(page, sale.trace_key)
     reason = None if balanced else "not balanced: the acquirer's totals are others"
     facts = named | {"outcome": "approved", "host_totals": pack_totals(answer), "reason": reason}
-    page.note(SETTLEMENT, "answered", facts | told_by(message, turn.now_us, settings.zone))
+    told = told_by(message, turn.now_us, settings.zone) | {"register_entry": entry_of(message)}
+    page.note(SETTLEMENT, "answered", facts | told)
     step = proceed(page, done, settings)
     return step._replace(write=(*step.write, remove(DUE, f"answer:{sale.trace_key}")))
+
+
+def entry_of(message: Message) -> str | None:
+    """The register entry of a settlement: as any answer names it, or by its reference number."""
+    return register_entry(message) or entry_of_rrn(message.get(37))
 
 
 def not_settled(reason: str | None, code: str = "") -> dict[str, str | None]:
@@ -129,7 +135,7 @@ def totals_answered(message: Message, mac_holds: bool, device: Device) -> tuple[
     for number, value in ((41, device.terminal_id), (42, device.merchant_id)):
         if message.get(number) != value:
             return None, f"answer does not fit: DE{number} is {message.get(number) or 'missing'}, asked was {value}"
-    if not register_entry(message):
+    if not entry_of(message):
         return None, "answer names no register entry"
     try:
         totals = parse_totals(message.get(FIELD))
