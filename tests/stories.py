@@ -9,6 +9,7 @@ that they have then. `#` begins a remark. The test supplies what the words do an
 """
 
 from collections.abc import Callable
+from itertools import zip_longest
 
 Act = Callable[[list[str]], str]
 """Does what the words say and gives the answer."""
@@ -21,7 +22,15 @@ def play(story: str, act: Act, look: Look) -> None:
     """Play a story; where it goes otherwise, the assertion shows told and happened side by side."""
     told = [line for line in (" ".join(line.partition("#")[0].split()) for line in story.splitlines()) if line]
     happened = [_happened(line, act, look) for line in told]
-    assert happened == told
+    assert happened == told, "\n" + "\n".join(_beside(told, happened))
+
+
+def _beside(told: list[str], happened: list[str]) -> list[str]:
+    """The story, and under each line that went otherwise what happened."""
+    lines: list[str] = []
+    for story, really in zip_longest(told, happened, fillvalue="(nothing)"):
+        lines += [f"  {story}"] if story == really else [f"- {story}", f"+ {really}"]
+    return lines
 
 
 def _happened(line: str, act: Act, look: Look) -> str:

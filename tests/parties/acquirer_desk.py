@@ -5,6 +5,7 @@
     T1/19 voids-completion T1/18 460.50 by=rrn      it names the posting by its reference alone; by=trace, by=code
     repeat T1/18, copy T1/18         with the repeat digit; the same bytes once more
     reverse T1/17                    0400
+    issuer gives 123                 this authorization code, to every hold from now on
     rules completions=several        the hotel's own rules; `rules of VIS rest=issuer` those of a scheme
     issuer takes 05                  what it answers to advices; `acknowledges` is for reversals and releases
 
@@ -46,18 +47,29 @@ from holdfast.wire.codec import decode
 from holdfast.wire.dialect import UNIONPAY
 from holdfast.wire.message import Message
 from holdfast.wire.security import mac_block, parse_working_keys, put_mac
+from holdfast.wire.settlement import ClassTotals, Totals, pack_totals
 from tests.parties.acquirer_audit import audit
 from tests.runtime.acquirer_bench import ISSUER, TMK, ZONE, AcquirerBench, Pipe, card
 from tests.standard_terminal import Fields, StandardTerminal
 
-HOTEL, OTHER_HOTEL, NO_RIGHT, SHOP, STRICT = (
+HOTEL, OTHER_HOTEL, NO_RIGHT, SHOP, STRICT, RESTAURANT = (
     "102100070110001",
     "102100070110002",
     "102100075120003",
     "102100054110004",
     "102100070110005",
+    "102100058120006",
 )
-MERCHANT_OF = {"T1": HOTEL, "T2": HOTEL, "T3": OTHER_HOTEL, "T4": NO_RIGHT, "T5": SHOP, "T6": STRICT, "T7": HOTEL}
+MERCHANT_OF = {
+    "T1": HOTEL,
+    "T2": HOTEL,
+    "T3": OTHER_HOTEL,
+    "T4": NO_RIGHT,
+    "T5": SHOP,
+    "T6": STRICT,
+    "T7": HOTEL,
+    "T8": RESTAURANT,
+}
 SILENT_ISSUER, BIN_WITHOUT_ISSUER = "03080000", "09990000"
 CARDS = {f"C{number}": card(number) for number in range(1, 10)} | {
     "LOST": card(41),
@@ -128,7 +140,12 @@ class DeskTerminal(StandardTerminal):
 
     def sign_off(self) -> bytes:
         """0820."""
-        return self._body("0820", {11: self._trace(), 60: f"00{self.batch}002", 63: "01 "})
+        return self._body("0820", {11: "900000", 60: f"00{self.batch}002", 63: "01 "})
+
+    def settle(self) -> bytes:
+        """0500 of a terminal that says nothing counted: the batch is closed all the same, and another one opens."""
+        none = pack_totals(Totals(ClassTotals(), ClassTotals()))
+        return self._body("0500", {11: "900001", 48: none, 49: "156", 60: f"00{self.batch}201", 63: "01 "})
 
     def take_keys(self, body: bytes) -> str:
         """0810, its keys under the terminal's cipher."""
@@ -200,6 +217,8 @@ class Desk(AcquirerBench):
         self.advice_verdict: str | None = "00"
         self.acknowledgement: str | None = "00"
         self.codes = 100_000
+        self.given = ""
+        """The authorization code that the issuer gives every hold, "" for one after the other."""
         self.judge = self._judge
         self._import_more()
 
@@ -216,11 +235,13 @@ class Desk(AcquirerBench):
             "merchants": [
                 {"merchant_id": SHOP, **merchant, "rules": ""},
                 {"merchant_id": STRICT, **merchant, "mcc": "7011", "rules": "ceiling_percent=100"},
+                {"merchant_id": RESTAURANT, **merchant, "mcc": "5812", "rules": ""},
             ],
             "terminals": [
                 {"terminal_id": "T0000005", "merchant_id": SHOP, "tmk": TMK.hex()},
                 {"terminal_id": "T0000006", "merchant_id": STRICT, "tmk": TMK.hex()},
                 {"terminal_id": "T0000007", "merchant_id": HOTEL, "tmk": TMK.hex()},
+                {"terminal_id": "T0000008", "merchant_id": RESTAURANT, "tmk": TMK.hex()},
             ],
             "bins": [
                 {"prefix": "621000", "issuer_id": SILENT_ISSUER, "scheme": "CUP", "kind": "debit"},
@@ -235,7 +256,7 @@ class Desk(AcquirerBench):
 
     def rules(self, text: str, scheme: str = "") -> None:
         """From now on these rules are the hotel's, or a scheme's."""
-        own = {"merchant_id": HOTEL, "name": "和平饭店", "name_en": "Peace Hotel", "mcc": "7011"}
+        own: dict[str, Any] = {"merchant_id": HOTEL, "name": "和平饭店", "name_en": "Peace Hotel", "mcc": "7011"}
         own |= {"pre_auth_right": True, "rules": text}
         rows = {"schemes": [{"scheme": scheme, "rules": text}]} if scheme else {"merchants": [own]}
         assert self.command("import", rows)["ok"]
@@ -271,7 +292,7 @@ class Desk(AcquirerBench):
         if 38 in message.fields and message.get(25) != "60":
             return message.get(38)
         self.codes += 1
-        return str(self.codes)
+        return self.given or str(self.codes)
 
     def issuer_answers(self, step: str, code: str, authorization_code: str = "424242") -> None:
         """The issuer's answer to the question of this step, at a time of its own."""
@@ -309,14 +330,12 @@ class Desk(AcquirerBench):
         pipe.bodies.clear()
         return terminal.take_keys(body)
 
-    def sign_off(self, name: str) -> str:
-        """-> the code of the 0830."""
-        terminal, pipe, link = self.terminals[name]
-        stan = terminal.stan
-        answer = decode(UNIONPAY, self.send(terminal.sign_off(), pipe, link))
-        terminal.stan = stan
+    def send_unsealed(self, name: str, body: bytes) -> Message:
+        """A message about the session or the batch, under a trace number that no step has -> its answer."""
+        _, pipe, link = self.terminals[name]
+        answer = decode(UNIONPAY, self.send(body, pipe, link))
         pipe.bodies.clear()
-        return answer.get(39)
+        return answer
 
     def key_of(self, step: str) -> str:
         """The trace key of a step."""
@@ -366,8 +385,8 @@ class Desk(AcquirerBench):
         kept = terminal.batch, terminal.merchant_id
         terminal.batch = more.get("batch", terminal.batch)
         terminal.merchant_id = more.get("merchant", terminal.merchant_id)
-        fallback = more.get("read") == "fallback"
-        body = terminal.business(kind, CARDS[card_name], parse_amount(amount), fields, fallback)
+        fallback, amount_minor = more.get("read") == "fallback", 0 if amount == "0.00" else parse_amount(amount)
+        body = terminal.business(kind, CARDS[card_name], amount_minor, fields, fallback)
         terminal.batch, terminal.merchant_id = kept
         assert terminal.sent is not None
         self.sent.setdefault(step, []).append((terminal.sent, body))
@@ -403,7 +422,10 @@ class Desk(AcquirerBench):
                 self.terminal_of(name)
                 return "00"
             case [name, "signs", "off"]:
-                return self.sign_off(name)
+                return self.send_unsealed(name, self.terminals[name][0].sign_off()).get(39)
+            case [name, "settles"]:
+                answer = self.send_unsealed(name, self.terminals[name][0].settle())
+                return answer.get(39) or self.sign_on(name)
             case ["rules", "of", scheme, text]:
                 self.rules(text, scheme)
                 return "none"
@@ -442,6 +464,8 @@ class Desk(AcquirerBench):
                 self.verdict = code
             case ["is", "silent"]:
                 self.verdict = None
+            case ["gives", code]:
+                self.given = code
             case ["takes", code]:
                 self.advice_verdict = None if code == "nothing" else code
             case ["acknowledges", code]:
@@ -494,8 +518,10 @@ class Desk(AcquirerBench):
         return local(hold.expires_us).strftime("%m-%dT%H:%M") if what == "ends" else str(hold.state)
 
     def total_of(self, name: str, what: str) -> str:
-        """A total of a terminal's open batch."""
+        """The number of a terminal's open batch, or one of its totals."""
         terminal = self.terminals[name][0]
+        if what == "batch":
+            return terminal.batch
         batch = self.database.table(BATCHES).rows.get(f"{terminal.terminal_id}/{terminal.batch}")
         return format_amount(getattr(batch, f"{what}_minor") if batch else 0)
 

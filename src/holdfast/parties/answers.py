@@ -11,7 +11,6 @@ from holdfast.domain import responses
 from holdfast.domain.commands import BY_NAME, RELEASE, REVERSAL, Silence
 from holdfast.domain.decide import act_of
 from holdfast.domain.hold import (
-    ENLARGES,
     NO_TERMS,
     PLACES,
     POSTS,
@@ -38,11 +37,11 @@ from holdfast.domain.records import (
     Batch,
     Hold,
     Request,
-    Scheme,
     Session,
 )
 from holdfast.domain.rules import Rules
 from holdfast.domain.tables import DUE, Due, Write, put, remove
+from holdfast.money import format_amount, percent_of
 from holdfast.parties.booking import ASK_ISSUER, COMPLETE_OR_ASK, book, counted, finding
 from holdfast.parties.exchange import (
     EXCHANGE_FIELD,
@@ -110,9 +109,7 @@ def answered_by_issuer(event: Received, policy: Policy) -> Decision:
         return (yield from answered_here(code, request, policy))
     if message.mti not in ANSWER_MTIS:
         return (yield from unheard(f"issuer {event.peer}: {message.mti} is not served"))
-    schemes: tuple[Scheme | None, ...] = ()
-    if request.outcome == "asked" and kind.act in ENLARGES:
-        schemes = yield wants_of_rules(request.scheme, merchant)
+    schemes = yield wants_of_rules(request.scheme, merchant)
     (turn,) = yield (TURN,)
     if kind.advice:
         return advice_answered(request, hold, code, turn, policy)
@@ -122,7 +119,7 @@ def answered_by_issuer(event: Received, policy: Policy) -> Decision:
         return Step(says=f"issuer {event.peer}: {request.trace_key} answered {code}, repeated later")
     if code in responses.OUTCOME_UNKNOWN:
         return left_unknown(request, session, f"the issuer answered {code}, no yes and no no", turn, policy)
-    rules = rules_for(request.scheme, merchant, tuple(schemes)) if schemes else Rules()
+    rules = rules_for(request.scheme, merchant, schemes)
     passed_on = {n: message.fields[n] for n in PASSED_ON if n in message.fields}
     said = Said(code, message.get(38).strip(), passed_on, terminal.notice if terminal else NOTHING)
     return answered(request, hold, batch, rules, said, session, turn, policy)
@@ -166,7 +163,7 @@ def answered(
     }
     waited = "tell" if kind.silence is Silence.REPEATED else "answer"
     due = [remove(DUE, f"{waited}:{request.trace_key}")]
-    objection = cannot_be_booked(request, kind.act, hold, said.authorization_code) if approved else None
+    objection = cannot_be_booked(request, kind.act, hold, rules, said.authorization_code) if approved else None
     if objection is not None and kind.silence is Silence.REVERSED:
         facts |= {
             "outcome": "declined",
@@ -232,21 +229,33 @@ def terms_of(request: Request, act: Act, code: str, rules: Rules, turn: Turn, po
     return NO_TERMS
 
 
-def cannot_be_booked(request: Request, act: Act | None, hold: Hold | None, authorization_code: str) -> str | None:
-    """Why an approval cannot stand in the register; None when it can."""
+def cannot_be_booked(
+    request: Request, act: Act | None, hold: Hold | None, rules: Rules, authorization_code: str
+) -> str | None:
+    """Why an approval cannot stand in the register; None when it can.
+
+    While the issuer was asked, something else may have been booked on the same hold.
+    """
     if act is None:
         return None
     if act in PLACES:
         return None if authorization_code else "without a code that a completion could quote"
     if hold is None or not allows(hold.state, act):
         return f"the hold is {hold.state if hold else 'gone'}"
+    if act in (Act.VOID, Act.INCREASE) and hold.completed_minor:
+        return "the hold was completed in part"
+    if act is Act.VOID and request.amount_minor != hold.requested_minor:
+        return f"the hold is one of {format_amount(hold.requested_minor)} by now"
+    if act is Act.COMPLETE and hold.completed_minor + request.amount_minor > percent_of(
+        hold.requested_minor, rules.ceiling_percent
+    ):
+        return f"the hold was completed to more than {rules.ceiling_percent} % of it"
     if act is Act.REFUND and hold.refunded_minor + request.amount_minor > hold.completed_minor:
         return "more was refunded than was posted"
     if act in (Act.REOPEN, Act.TAKE_BACK):
         post = standing_post(load(hold.acts))
-        return (
-            None if post is not None and post.by == request.original else f"{request.original} does not stand any more"
-        )
+        if post is None or post.by != request.original or hold.refunded_minor:
+            return f"{request.original} does not stand any more, or was refunded"
     return None
 
 
