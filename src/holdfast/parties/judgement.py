@@ -44,7 +44,7 @@ def question_of(asked: Asked, hashed: bytes) -> bytes:
     """What makes a request under a known exchange id the same question: everything that decides, and no more."""
     get = asked.message.get
     named = asked.exchange
-    parts = (named.issuer_id, hashed.hex(), get(3), get(4), get(25), get(38), named.hold_id, named.rest, named.posting)
+    parts = (named.issuer_id, hashed.hex(), get(3), get(4), get(25), named.hold_id, named.rest, named.posting)
     return sha256("|".join(parts).encode()).digest()[:16]
 
 
