@@ -25,7 +25,7 @@ from holdfast.errors import BadInput, KeyRefused, Unreachable
 from holdfast.ids import entry_id
 from holdfast.keys.passphrase import seal, unseal
 from holdfast.reading.audit import Audited
-from holdfast.register.restoration import Ended, Restoration
+from holdfast.register.restoration import Restoration
 from holdfast.runtime.archive import SEALED_KEYS, Backup, Manifest, opened, writing
 from holdfast.runtime.backup import back_up, key_texts
 from holdfast.runtime.config import installation_of, notice_of
@@ -189,7 +189,8 @@ def print_restored(
 ) -> None:
     """How far it reaches, what is missing, and what to do next."""
     last_us = {log.log: log.last_us for log in manifest.logs}
-    lost = [ended for ended in restoration.ended if ended.known > ended.size]
+    begun = [ended for ended in restoration.ended if ended.known]
+    lost = [ended for ended in begun if ended.known > ended.size]
     said = show_as.audit_json(audited)
     if json:
         print_json(
@@ -199,7 +200,7 @@ def print_restored(
                 "generation": restoration.generation,
                 "logs": [
                     {"log": each.log, "size": each.size, "up_to": _at(last_us.get(each.log, 0)), "known": each.known}
-                    for each in restoration.ended
+                    for each in begun
                 ],
                 "lost": [
                     {"first": entry_id(each.log, each.size + 1), "last": entry_id(each.log, each.known)}
@@ -210,7 +211,7 @@ def print_restored(
             }
         )
         return
-    rows = ((each.log, each.size, _at(last_us.get(each.log, 0)), _missing(each)) for each in restoration.ended)
+    rows = ((each.log, each.size, _at(last_us.get(each.log, 0)), each.lost) for each in begun)
     print_table(f"restored into {target}", ("log", "entries", "up to", "known to be lost"), rows)
     for problem in said["problems"]:
         sys.stdout.write(f"{problem}\n")
@@ -220,16 +221,11 @@ def print_restored(
 
 
 ADVICE = """\
-What was registered after {made_at} is not in it. Terminals and issuers may know of more: each terminal that does
-is found at its next request.
+What was registered after {made_at} is not in it, but terminals and issuers may know of it.
 New entries go into logs {generation}A, {generation}B, …, so that no id is ever used twice.
-Serve it with `holdfast up --data {data}`. The installation that it came from must not serve any more.
+Serve it with `holdfast up --data {data}`. The installation that it came from must not serve any more:
+both would sign with the same key.
 """
-
-
-def _missing(ended: Ended) -> str:
-    first, last = entry_id(ended.log, ended.size + 1), entry_id(ended.log, ended.known)
-    return f"{first} to {last}" if ended.known > ended.size else ""
 
 
 def _at(at_us: int) -> str:

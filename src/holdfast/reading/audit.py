@@ -25,7 +25,7 @@ from holdfast.reading.order import in_order
 from holdfast.reading.rebuild import Book, Facts, OpenOrders, Place
 from holdfast.reading.workbook import Workbook
 from holdfast.register import checkpoint as notes
-from holdfast.register.restoration import Ended, Restoration, is_restoration, newest_of
+from holdfast.register.restoration import Ended, Restoration, ending_of, is_restoration
 from holdfast.register.restoration import verify as verify_restoration
 from holdfast.store.interface import Reader
 
@@ -110,7 +110,8 @@ class _Audit:
             await self._compare(table)
         await self._follow()
         for log in self._logs.values():
-            await log.beyond(newest_of(self._restorations, log.log))
+            ending = ending_of(self._restorations, log.log)
+            await log.beyond(ending[1].size if ending else None)
         self._tell_lost()
         await self._tell_headless()
         for place in sorted(self._doubts, key=lambda place: (place[0].name, place[1])):
@@ -159,7 +160,7 @@ class _Audit:
             for name in sorted({*self._book.logs, *self._kept})
             if name not in self._logs
             and (
-                (name in self._kept and newest_of(self._restorations, name) is None)
+                (name in self._kept and ending_of(self._restorations, name) is None)
                 or await self._reader.entries(name, 1, 1)
                 or await self._reader.checkpoint(name, 0) is not None
             )
@@ -172,13 +173,14 @@ class _Audit:
 
     def _tell_lost(self) -> None:
         """What was signed once and is not here, because the register was restored from a backup made before."""
-        for restoration in sorted(self._restorations, key=lambda restoration: restoration.at_us):
-            for ended in restoration.ended:
-                if not is_of(ended.log, self._book.logs) or newest_of(self._restorations, ended.log) != restoration:
-                    continue
-                known = max([ended.known, *self._kept.get(ended.log, ())])
-                if known > ended.size:
-                    self._notes.append(lost_in_restore(restoration, ended._replace(known=known)))
+        named = {ended.log for restoration in self._restorations for ended in restoration.ended}
+        for log in sorted(log for log in named if is_of(log, self._book.logs)):
+            ending = ending_of(self._restorations, log)
+            assert ending is not None, "one of them names it"
+            restoration, ended = ending
+            known = max([ended.known, *self._kept.get(log, ())])
+            if known > ended.size:
+                self._notes.append(lost_in_restore(restoration, ended._replace(known=known)))
 
     # --- rows -----------------------------------------------------------------------------------------------------
 
@@ -204,8 +206,7 @@ class _Audit:
 
 def lost_in_restore(restoration: Restoration, ended: Ended) -> str:
     """One sentence about what a restore did not bring back."""
-    first, last = entry_id(ended.log, ended.size + 1), entry_id(ended.log, ended.known)
-    entries = f"entry {first} was" if first == last else f"entries {first} to {last} were"
+    entries = f"entry {ended.lost} was" if ended.known == ended.size + 1 else f"entries {ended.lost} were"
     at, backup_at = rfc3339(restoration.at_us), rfc3339(restoration.backup_us)
     return (
         f"restored at {at} from a backup of {backup_at}: {entries} lost in the restore; "

@@ -13,7 +13,6 @@ from holdfast.ids import entry_id
 from holdfast.reading.rebuild import Facts
 from holdfast.register import checkpoint as notes
 from holdfast.register.canonical import decode_strict, leaf_hash
-from holdfast.register.restoration import Restoration
 from holdfast.register.tree import EMPTY, HASH_BYTES, Node, append, root
 from holdfast.store.columns import CheckpointRow
 from holdfast.store.interface import Checkpoint, LogState, Reader
@@ -86,10 +85,10 @@ class LogAudit:
             self.size = last
         self._compare_with(head)
 
-    async def beyond(self, restoration: Restoration | None) -> None:
+    async def beyond(self, ended_at: int | None) -> None:
         """Nothing may lie beyond the end of the log: no entry, and no checkpoint that was signed for a longer one.
 
-        A log that a restore ended stays as long as the restore left it; what it lost is told by whoever has its note.
+        A log that a restore ended at some size stays as it is; what it lost is told by whoever has the restore's note.
         """
         newest = await self._reader.checkpoint(self.log, self.size + 1)
         entries = await self._reader.entries(self.log, self.size + 1, self.size + ENTRIES_AT_ONCE)
@@ -98,10 +97,9 @@ class LogAudit:
         for entry in entries:
             if entry.number > end:
                 self._problems.add(f"{self._id(entry.number)} lies beyond the end of log {self.log} at {end}")
-        ended = restoration.of(self.log) if restoration is not None else None
-        if ended is not None:
-            if ended.size != end:
-                self._problems.add(f"log {self.log} has {end} entries, but a restore ended it at {ended.size}")
+        if ended_at is not None:
+            if ended_at != end:
+                self._problems.add(f"log {self.log} has {end} entries, but a restore ended it at {ended_at}")
             return
         signed = max(newest.size if newest is not None else 0, *self._kept, 0)
         if signed > end:

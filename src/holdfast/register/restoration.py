@@ -12,13 +12,14 @@ Whoever holds the signing key signs `body`; only putting together and verifying 
 
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from holdfast.errors import RegisterBroken
+from holdfast.ids import entry_id
 from holdfast.register.canonical import decode_strict, encode
 from holdfast.register.checkpoint import SIGNATURE_MARK
 
@@ -32,6 +33,14 @@ class Ended(NamedTuple):
     log: str
     size: int
     known: int
+
+    @property
+    def lost(self) -> str:
+        """The entries that were signed and are gone: `A-000123 to A-000150`, or one of them, or ""."""
+        first, last = entry_id(self.log, self.size + 1), entry_id(self.log, self.known)
+        if self.known <= self.size:
+            return ""
+        return first if first == last else f"{first} to {last}"
 
 
 class Restoration(NamedTuple):
@@ -98,7 +107,11 @@ def _ended(said: object) -> Ended:
     raise RegisterBroken("a note about a restore does not say where a log ended")
 
 
-def newest_of(restorations: Sequence[Restoration], log: str) -> Restoration | None:
-    """The last one that says where this log ended."""
-    saying = [restoration for restoration in restorations if restoration.of(log) is not None]
-    return max(saying, key=lambda restoration: restoration.at_us, default=None)
+def ending_of(restorations: Iterable[Restoration], log: str) -> tuple[Restoration, Ended] | None:
+    """Where this log ended: what the last restore says of it, and the first one that said the same."""
+    saying = [(each, ended) for each in restorations if (ended := each.of(log)) is not None]
+    if not saying:
+        return None
+    size = max(saying, key=lambda said: said[0].at_us)[1].size
+    first = min((said for said in saying if said[1].size == size), key=lambda said: said[0].at_us)
+    return first[0], Ended(log, size, max(ended.known for _, ended in saying))

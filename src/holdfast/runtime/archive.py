@@ -125,6 +125,10 @@ class Backup:
             while chunk := part.read(CHUNK_BYTES):
                 yield chunk
 
+    def close(self) -> None:
+        """No more is read."""
+        self._archive.close()
+
     def refuse_unless_signed(self, public_key: bytes) -> None:
         """BadInput unless the installation with these keys made it."""
         if public_key.hex() != self.manifest.public_key:
@@ -141,16 +145,28 @@ class Backup:
 @contextmanager
 def opened(file: Path) -> Iterator[Backup]:
     """The backup in that file, all of its parts checked; BadInput when it is none, or not as it was made."""
+    backup = _checked(file)
     try:
-        with zipfile.ZipFile(file) as archive:
+        yield backup
+    finally:
+        backup.close()
+
+
+def _checked(file: Path) -> Backup:
+    try:
+        archive = zipfile.ZipFile(file)
+        try:
             backup = _read(archive)
             for name, (count, digest) in backup.manifest.parts.items():
                 _compare(backup, name, count, digest)
-            yield backup
+        except BaseException:
+            archive.close()
+            raise
     except OSError as error:
         raise BadInput(f"{file} cannot be read: {error.strerror or error}") from error
     except (zipfile.BadZipFile, EOFError, KeyError, ValueError, TypeError, NotImplementedError, RuntimeError) as error:
         raise BadInput(f"{file} is no whole backup of Holdfast ({_one_line(error)}): take another one") from error
+    return backup
 
 
 def _read(archive: zipfile.ZipFile) -> Backup:

@@ -12,16 +12,15 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
-from holdfast.domain.generations import generation_of, names_in
+from holdfast.domain.generations import generation_of, is_of, names_in
 from holdfast.domain.records import ACQUIRER_LOGS, ISSUER_LOGS
 from holdfast.errors import RegisterBroken, Unreachable
-from holdfast.ids import entry_id
 from holdfast.keys.file import FileKeys
 from holdfast.parties.restored import RESTORED
 from holdfast.parties.step import Command
 from holdfast.register import checkpoint as notes
 from holdfast.register import restoration as restorations
-from holdfast.register.restoration import Restoration
+from holdfast.register.restoration import Ended, Restoration
 from holdfast.register.tree import EMPTY, HASH_BYTES, frontier_bytes, root
 from holdfast.runtime.config import ACQUIRER, ISSUER
 from holdfast.runtime.engine import Engine
@@ -113,16 +112,15 @@ def refuse_shortened(log: str, head: LogState | None, kept: dict[str, notes.Chec
     if signed is None or size > signed.size:
         return
     if size < signed.size:
-        lost = f"{entry_id(log, size + 1)} to {entry_id(log, signed.size)}"
         raise RegisterBroken(
             f"log {log} ends at {size} entries, but {keys / 'checkpoints'} has a checkpoint of {signed.size} that we "
-            f"signed: {lost} are gone. It was cut, or an older copy of the database was put in its place. Nothing is "
-            "served; put the right database back, or bring a backup into a new folder with `holdfast restore`"
+            f"signed; gone: {Ended(log, size, signed.size).lost}. It was cut, or an older copy of the database is in "
+            "its place. Put the right one back, or bring a backup into a new folder with `holdfast restore`"
         )
     if head is not None and root(head.frontier) != signed.root:
         raise RegisterBroken(
             f"log {log} has {size} entries, but not those that we signed (checkpoint in {keys / 'checkpoints'}): it "
-            "was changed. Nothing is served; bring a backup into a new folder with `holdfast restore`"
+            "was changed. Put the right database back, or bring a backup into a new folder with `holdfast restore`"
         )
 
 
@@ -157,8 +155,10 @@ def facts_of(logs: Logs, told: Restoration | None) -> dict[str, Any]:
     """What the entry says: where the logs ended, and, from the note beside the keys, what was known of them."""
     facts: dict[str, Any] = {"ended": dict(sorted(logs.ended.items()))}
     if told is not None:
+        letters = tuple(name[-1] for name in logs.names)
+        lost = (each for each in told.ended if each.known > each.size and is_of(each.log, letters))
         facts["restored_at"], facts["backup_at"] = told.at_us, told.backup_us
-        facts["lost"] = {each.log: [each.size + 1, each.known] for each in told.ended if each.known > each.size}
+        facts["lost"] = {each.log: [each.size + 1, each.known] for each in lost}
     return facts
 
 

@@ -39,6 +39,7 @@ def keep_text(keys: Path, name: str, text: str) -> None:
     folder = keys / FOLDER
     folder.mkdir(mode=0o700, exist_ok=True)
     draft = folder / f".{name}"
+    draft.touch(mode=0o600)
     draft.write_text(text, encoding="utf-8")
     draft.replace(folder / name)
 

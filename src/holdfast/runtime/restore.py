@@ -9,6 +9,8 @@ Rule 3: what comes back may be less than what was told to others. Its logs end, 
 """
 
 import asyncio
+import contextlib
+import glob
 import json
 import os
 import secrets
@@ -61,6 +63,7 @@ async def staged(
     BadInput when the target is in use or the keys are not those of the backup, Unreachable when something does not run.
     """
     refuse_used(target)
+    remove_unfinished(target)
     beside = target.parent / f".{target.name}.restoring-{secrets.token_hex(4)}"
     try:
         folder = DataFolder(beside)
@@ -90,6 +93,14 @@ def refuse_used(target: Path) -> None:
             raise BadInput(f"{target} is not empty: a backup is restored into a new folder")
     elif target.exists() or target.is_symlink():
         raise BadInput(f"{target} is no folder: name a new one")
+
+
+def remove_unfinished(target: Path) -> None:
+    """Remove what a restore into this target left that was killed: it holds keys."""
+    for left in target.parent.glob(f".{glob.escape(target.name)}.restoring-*"):
+        # One that still goes on holds its lock.
+        with contextlib.suppress(BadInput, Unreachable), DataFolder(left, create=False).lock("restore"):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _take_name(beside: Path, target: Path) -> None:
