@@ -8,8 +8,8 @@
     I6  logs are gapless and verify down to the signature (`logbook`)
     I7  every row equals what the entries come to
 
-In these worlds nobody outside our control forgets, doubles or refuses anything towards a host. So a finding is a
-complaint, and so is a decision that failed.
+A decision that failed is a complaint, and so is a finding that names nothing that nobody of ours could avoid: see
+`findings`. Where one is named, the parties may differ on that request, and on nothing else.
 
 Standard terminals are outside our control, and so their beliefs bind only where our parties gave them the answer. One
 that ends a request at an approval or a sealed decline is right to do so: what it believes must be so at both hosts,
@@ -21,42 +21,50 @@ gave its reversal up has forgotten: nothing follows for it, and the hosts must s
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import orjson
-
-from holdfast.domain.records import ACCOUNTS, ANSWERS, DEVICES, FREEZES, HOLDS, REQUESTS, SALES
+from holdfast.domain.records import ACCOUNTS, ANSWERS, BATCHES, DEVICES, FREEZES, HOLDS, REQUESTS, SALES
 from holdfast.domain.tables import Table
-from holdfast.sim.folds import OwnAnswer, OwnBook, OwnHold, OwnJournal, OwnRegister, OwnRequest
+from holdfast.sim import amounts, findings, own_rows
 from holdfast.sim.logbook import Complain, Facts, read
+from holdfast.sim.own_book import OwnAnswer, OwnBook
+from holdfast.sim.own_journal import OwnJournal
+from holdfast.sim.own_register import ADVICE, BALANCE, CLAIM_MTI, OwnRegister
+from holdfast.sim.plan import Plan
 from holdfast.sim.standard import StandardTerminal
 from holdfast.sim.witness import Receipt
 from holdfast.store.memory_database import MemoryDatabase
 
 MAC_FIELD = 64
+WITHOUT_KEY = frozenset({"sign-on", "sign-off", "download", "expiry", "release"})
+"""Kinds whose entries open no request, and say by being there that it was done."""
 
 
 class Auditor:
     """Audits one world; complaints are sentences that begin with the invariant."""
 
-    def __init__(self, register: MemoryDatabase, book: MemoryDatabase, complain: Complain) -> None:
+    def __init__(self, register: MemoryDatabase, book: MemoryDatabase, plan: Plan, complain: Complain) -> None:
         self._complain = complain
+        self._plan = plan
         self._register_rows, self._book_rows = register, book
         self.register = OwnRegister(_logs(register, "register", "acquirer", complain), complain)
         (log,) = _logs(book, "book", "issuer", complain)
         self.book = OwnBook(log, complain)
         self._by_trace: dict[str, list[tuple[str, OwnAnswer]]] = {}
         for exchange_id, answer in self.book.answers.items():
-            if not exchange_id.endswith("#undo"):
+            if "#" not in exchange_id:
                 self._by_trace.setdefault(answer.facts["trace_key"], []).append((exchange_id, answer))
 
     def hosts(self) -> None:
         """Acquirer and issuer: by themselves, and with each other."""
         self._odd("register", self.register.odd)
         self._odd("book", self.book.odd)
-        for trace_key in sorted({*self.register.requests, *self._by_trace}):
+        named = findings.audit(self.register, self._complain)
+        for trace_key in sorted({*self.register.requests, *self._by_trace} - named):
             self._same_request(trace_key)
+        unlike = frozenset(self.register.requests[key].exchange_id for key in named if key in self.register.requests)
         for hold_id in sorted({*self.register.holds, *self.book.holds}):
-            self._same_hold(hold_id)
+            self._same_hold(hold_id, unlike)
         self._money()
+        amounts.audit(self.register, self._plan, self._complain)
         self._register_equals()
         self._book_equals()
 
@@ -74,22 +82,25 @@ class Auditor:
         ]
         if len(exchanges) > 1:
             self._complain(f"I3: {trace_key} is in force {len(exchanges)} times in the book")
-        approved = request is not None and request.outcome == "approved" and request.opened["kind"] != "reversal"
+        if request is not None and request.kind == BALANCE and request.outcome == "unknown":
+            # Nothing depends on it.
+            return
+        approved = request is not None and request.outcome == "approved" and request.of_money
         state = request.outcome if request is not None else "not registered"
         if approved != bool(exchanges):
             inside = "in force" if exchanges else "not in force"
             self._complain(f"I2: {trace_key} is {state} in the register and {inside} in the book")
         elif exchanges and request is not None:
             exchange_id, answer = exchanges[0]
-            booked = exchange_id, answer.facts["amount"], answer.facts.get("authorization_code")
-            told = request.exchange_id, request.amount_minor, request.told.get("authorization_code")
+            booked = exchange_id, answer.facts["amount"], code_of(answer.facts)
+            told = request.exchange_id, request.amount_minor, code_of(request.told)
             if booked != told:
                 self._complain(f"I2: {trace_key}: the register says {told}, the book {booked}")
 
-    def _same_hold(self, hold_id: str) -> None:
+    def _same_hold(self, hold_id: str, unlike: frozenset[str]) -> None:
         ours, theirs = self.register.holds.get(hold_id), self.book.holds.get(hold_id)
-        said = ours.said() if ours else []
-        booked = theirs.said() if theirs else []
+        said = ours.said(unlike) if ours else []
+        booked = theirs.said(unlike) if theirs else []
         if said != booked:
             self._complain(f"I2: hold {hold_id}: in force at the acquirer is {said}, at the issuer {booked}")
 
@@ -112,12 +123,14 @@ class Auditor:
     # --- I7 -------------------------------------------------------------------------------------------------------
 
     def _register_equals(self) -> None:
-        self._equal(self._register_rows, REQUESTS, self.register.requests, _request_row, _request_own)
-        self._equal(self._register_rows, HOLDS, self.register.holds, _hold_row, _hold_own)
+        register, rows = self.register, self._register_rows
+        self._equal(rows, REQUESTS, register.requests, own_rows.request_row, own_rows.request_own)
+        self._equal(rows, HOLDS, register.holds, own_rows.hold_row, own_rows.hold_own)
+        self._equal(rows, BATCHES, register.batches, own_rows.batch_row, own_rows.batch_own)
 
     def _book_equals(self) -> None:
-        self._equal(self._book_rows, ANSWERS, self.book.answers, _answer_row, _answer_own)
-        self._equal(self._book_rows, FREEZES, self.book.holds, _freeze_row, _freeze_own)
+        self._equal(self._book_rows, ANSWERS, self.book.answers, own_rows.answer_row, own_rows.answer_own)
+        self._equal(self._book_rows, FREEZES, self.book.holds, own_rows.freeze_row, own_rows.freeze_own)
 
     def _equal(
         self,
@@ -134,6 +147,25 @@ class Auditor:
             if stored != rebuilt:
                 self._complain(f"I7: {table.name} {key} is {stored}, its entries come to {rebuilt}")
 
+    def ended(self) -> None:
+        """At the very end no hold stands any more (I5)."""
+        for whose, holds in (("acquirer", self.register.holds), ("issuer", self.book.holds)):
+            for hold_id in sorted(holds):
+                if holds[hold_id].state == "held":
+                    self._complain(f"I5: hold {hold_id} still stands at the {whose} at the end")
+
+    def kinds(self) -> tuple[dict[str, int], frozenset[str]]:
+        """How many requests of each kind are registered, and the kinds of which one was approved at least."""
+        counts: dict[str, int] = {}
+        approved: set[str] = set()
+        for facts in self.register.entries:
+            kind, opens = facts["kind"], "question" in facts or facts["kind"] in WITHOUT_KEY
+            if opens and not facts.get("trace_key", "").endswith(CLAIM_MTI):
+                counts[kind] = counts.get(kind, 0) + 1
+            if facts.get("outcome") == "approved" or kind in WITHOUT_KEY:
+                approved.add(kind)
+        return counts, frozenset(approved)
+
     # --- terminals ------------------------------------------------------------------------------------------------
 
     def terminal(self, terminal_id: str, database: MemoryDatabase) -> None:
@@ -141,29 +173,37 @@ class Auditor:
         (log,) = _logs(database, terminal_id, terminal_id, self._complain)
         journal = OwnJournal(log)
         self._odd(terminal_id, journal.odd)
-        for key, facts in journal.asked.items():
-            if facts["kind"] in ("sign-on", "reversal"):
-                continue
-            if journal.outcomes[key] in ("asked", "unknown"):
-                self._complain(f"I5: terminal {terminal_id} still believes {key} to be {journal.outcomes[key]}")
-            self._believes(key, journal.outcomes[key], journal.told.get(key, facts), int(facts["amount"]))
-        for key in sorted(self.register.requests):
-            if key.startswith(terminal_id) and key not in journal.asked:
+        for key, facts in journal.of_money.items():
+            belief = journal.outcomes[key]
+            if belief in ("asked", "stored") or (belief == "unknown" and facts["kind"] != BALANCE):
+                self._complain(f"I5: terminal {terminal_id} still believes {key} to be {belief}")
+            self._believes(key, belief, journal.told.get(key, facts), int(facts["amount"]))
+        for key, request in sorted(self.register.requests.items()):
+            if key.startswith(terminal_id) and request.of_money and key not in journal.asked:
                 self._complain(f"I2: {key} is registered, and terminal {terminal_id} never asked it")
         self._journal_equals(terminal_id, journal, database)
 
     def _believes(self, key: str, belief: str, told: Facts, amount_minor: int) -> None:
         request = self.register.requests.get(key)
         state = request.outcome if request is not None else "not registered"
-        if (belief == "approved") != (state == "approved"):
+        if request is not None and request.kind == BALANCE and belief != "approved":
+            # An answer to it may be lost, and nobody minds.
+            return
+        if (belief == "approved") != self._stands(key):
             self._complain(f"I2: terminal believes {key} to be {belief}, in the register it is {state}")
         elif belief == "approved" and request is not None:
-            facts = request.told
-            registered = request.amount_minor, f"{facts['log']}-{facts['number']:06d}"
+            registered = request.amount_minor, f"{request.told['log']}-{request.told['number']:06d}"
             if registered != (amount_minor, told.get("register_entry")):
                 self._complain(
                     f"I2: {key}: the terminal was told {told.get('register_entry')}, registered is {registered}"
                 )
+
+    def _stands(self, key: str) -> bool:
+        """Whether it is registered as approved; an advice is also registered where somebody objects to it."""
+        request = self.register.requests.get(key)
+        if request is None:
+            return False
+        return request.outcome == "approved" or (request.kind == ADVICE and request.outcome == "claimed")
 
     def _journal_equals(self, terminal_id: str, journal: OwnJournal, database: MemoryDatabase) -> None:
         rows = rows_of(database, SALES)
@@ -172,8 +212,8 @@ class Auditor:
             if stored != journal.outcomes.get(key):
                 self._complain(f"I7: sales {key} is {stored}, its journal comes to {journal.outcomes.get(key)}")
         device = database.table(DEVICES).rows.get(terminal_id)
-        own = journal.in_flight, journal.reversal, journal.stan
-        if device is None or own != (device.in_flight, device.reversal, device.stan):
+        own = journal.in_flight, journal.reversal, journal.settling, journal.stan
+        if device is None or own != (device.in_flight, device.reversal, device.settling, device.stan):
             self._complain(f"I7: the device of {terminal_id} has other counters than its journal comes to: {own}")
 
     def standard(self, terminal: StandardTerminal) -> None:
@@ -181,11 +221,12 @@ class Auditor:
         for paper in terminal.papers:
             request = self.register.requests.get(paper.trace_key)
             state = request.outcome if request is not None else "not registered"
+            stands = self._stands(paper.trace_key)
             sealed = paper.answer is not None and MAC_FIELD in paper.answer.fields
             gone = paper.outcome == "reversed" or (paper.outcome == "declined" and sealed)
-            if paper.outcome == "asked":
+            if paper.outcome in ("asked", "stored"):
                 self._complain(f"I5: standard terminal still waits for {paper.trace_key}")
-            elif (paper.outcome == "approved" and state != "approved") or (gone and state == "approved"):
+            elif (paper.outcome == "approved" and not stands) or (gone and stands and paper.kind.name != BALANCE):
                 self._complain(
                     f"I2: standard terminal believes {paper.trace_key} {paper.outcome}, registered is {state}"
                 )
@@ -193,14 +234,23 @@ class Auditor:
                 self._complain(
                     f"I2: {paper.trace_key}: {paper.amount_minor} on paper, {request.amount_minor} registered"
                 )
+        found = {facts["trace_key"] for facts in self.register.findings}
+        for lie in terminal.lies:
+            if found.isdisjoint(f"{lie}/{mti}" for mti in findings.COUNTING_MTIS):
+                self._complain(f"I2: {lie} was uploaded as it is not, and no finding names it")
 
     def receipts(self, receipts: Iterable[Receipt]) -> None:
         """Whatever was printed as approved is in force (I1)."""
         for receipt in receipts:
             request = self.register.requests.get(receipt.trace_key)
-            if request is None or request.outcome != "approved" or request.amount_minor != receipt.amount_minor:
+            if not self._stands(receipt.trace_key) or (request and request.amount_minor != receipt.amount_minor):
                 state = request.outcome if request is not None else "not registered"
                 self._complain(f"I1: a receipt says approved for {receipt.trace_key}, which is {state}")
+
+
+def code_of(facts: Facts) -> str:
+    """An authorization code without the padding that a host may give it."""
+    return str(facts.get("authorization_code") or "").strip().lstrip("0")
 
 
 def rows_of(database: MemoryDatabase, table: Table) -> dict[str, Any]:
@@ -210,50 +260,3 @@ def rows_of(database: MemoryDatabase, table: Table) -> dict[str, Any]:
 
 def _logs(database: MemoryDatabase, whose: str, installation: str, complain: Complain) -> list[list[Facts]]:
     return [read(database.logs[name], whose, installation, complain) for name in sorted(database.logs)]
-
-
-def _request_row(row: Any) -> tuple[Any, ...]:
-    return row.kind, row.outcome, row.response_code, row.entry, row.asked_entry, row.undo, row.amount_minor, row.hold_id
-
-
-def _request_own(own: OwnRequest) -> tuple[Any, ...]:
-    facts, told = own.opened, own.told
-    hold_id = told["hold"]["id"] if told is not facts and "hold" in told else facts.get("hold_id")
-    entry = f"{told['log']}-{told['number']:06d}"
-    undo = "done" if own.owed else ""
-    return (
-        facts["kind"],
-        own.outcome,
-        told.get("response_code"),
-        entry,
-        own.exchange_id,
-        undo,
-        own.amount_minor,
-        hold_id,
-    )
-
-
-def _hold_row(row: Any) -> tuple[Any, ...]:
-    return row.version, row.state, orjson.loads(row.acts), row.completed_minor, row.expires_us, row.requested_minor
-
-
-def _hold_own(own: OwnHold) -> tuple[Any, ...]:
-    requested_minor = own.changes[0]["hold"]["act"][2]
-    return len(own.changes), own.state, own.acts, own.completed_minor, own.terms.get("expires"), requested_minor
-
-
-def _freeze_row(row: Any) -> tuple[Any, ...]:
-    return (*_hold_row(row), row.held_minor, row.frozen_minor)
-
-
-def _freeze_own(own: OwnHold) -> tuple[Any, ...]:
-    frozen_minor = own.terms["frozen"]
-    return (*_hold_own(own), frozen_minor if own.state == "held" else 0, frozen_minor)
-
-
-def _answer_row(row: Any) -> tuple[Any, ...]:
-    return row.outcome, row.response_code, row.entry, row.amount_minor
-
-
-def _answer_own(own: OwnAnswer) -> tuple[Any, ...]:
-    return own.outcome, own.facts["response_code"], own.entry, own.facts["amount"]

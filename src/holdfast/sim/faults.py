@@ -24,6 +24,13 @@ POWER_OFF = "power-off"
 UNKNOWN = "commit-unknown"
 STALL = "stall"
 """A machine stops in the middle of what it does, and goes on later."""
+FOREIGN_LATE = "foreign-late"
+"""A network that is not ours answers when nobody waits any more."""
+FOREIGN_TWICE = "foreign-twice"
+FOREIGN_98 = "foreign-98"
+"""It answers that its issuer did not answer; the issuer may have."""
+FOREIGN_PART = "foreign-part"
+"""It answers that a part was approved, or that the issuer wants to be asked about it."""
 OVERTAKEN = "overtaken"
 """A request arrives after its own reversal. It is not drawn, but comes of the others; so much depends on it."""
 
@@ -39,6 +46,10 @@ LEVELS: dict[str, tuple[float, float, float]] = {
     POWER_OFF: (0.0, 0.2, 1.0),
     UNKNOWN: (0.0, 0.002, 0.03),
     STALL: (0.0, 0.0005, 0.004),
+    FOREIGN_LATE: (0.0, 0.02, 0.15),
+    FOREIGN_TWICE: (0.0, 0.02, 0.15),
+    FOREIGN_98: (0.0, 0.02, 0.15),
+    FOREIGN_PART: (0.0, 0.02, 0.15),
 }
 """Kind -> its rates: a share of the messages, commits or pauses; clogs, cuts, kills and power-offs by the minute."""
 

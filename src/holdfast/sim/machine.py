@@ -18,7 +18,7 @@ from holdfast.parties.step import Party, Received
 from holdfast.runtime.engine import Engine
 from holdfast.runtime.links import Links
 from holdfast.sim.faults import CRASH_AFTER, CRASH_BEFORE, STALL, UNKNOWN, Faults
-from holdfast.sim.network import End, Network
+from holdfast.sim.network import Between, End, Network, as_it_is
 from holdfast.sim.scheduler import Scheduler
 from holdfast.store.memory import MemoryDatabase, MemoryStore, crash
 from holdfast.wire.codec import decode
@@ -319,13 +319,22 @@ class Caller(Protocol):
 class Line:
     """A connection that is kept up to one of several machines, calling again whenever it is lost.
 
-    `host` is how the caller names whom it reaches, `peer` how the callee names the caller ("" for a terminal).
+    `host` is how the caller names whom it reaches, `peer` how the callee names the caller ("" for a terminal), and
+    `between` stands before what the callee answers.
     """
 
     def __init__(
-        self, stage: Stage, caller: Caller, callees: Sequence[Machine], dialect: Dialect, host: str, peer: str
+        self,
+        stage: Stage,
+        caller: Caller,
+        callees: Sequence[Machine],
+        dialect: Dialect,
+        host: str,
+        peer: str,
+        between: Between = as_it_is,
     ) -> None:
         self._stage = stage
+        self._between = between
         self._caller = caller
         self._callees = callees
         self._dialect = dialect
@@ -346,6 +355,7 @@ class Line:
         callee = self._stage.faults.dice.choice(up)
         near, far = self._stage.network.connect(self._dialect, self._caller.name, callee.name)
         self._end = near
+        far.between = self._between
         self._caller.attach(near, self._host, self._host, self._lost)
         callee.attach(far, "", self._peer, nothing_to_do)
 

@@ -13,6 +13,8 @@ from holdfast.wire.dialect import Dialect
 from holdfast.wire.framing import Frames
 
 Received = Callable[[bytes], None]
+Between = Callable[[bytes], list[tuple[int, bytes]]]
+"""A frame -> what is sent in its place, and how much later."""
 
 LATENCY_S = (0.003, 0.06)
 LONG_DELAY_S = (1.0, 240.0)
@@ -33,6 +35,11 @@ def nothing_lost() -> None:
     """Nobody minds."""
 
 
+def as_it_is(frame: bytes) -> list[tuple[int, bytes]]:
+    """Nobody stands between."""
+    return [(0, frame)]
+
+
 class End:
     """One end of a connection: a `runtime.links.Link` for the machine there."""
 
@@ -46,12 +53,15 @@ class End:
         self.clogged_until_us = 0
         self.received: Received = nothing_received
         self.lost: Callable[[], None] = nothing_lost
+        self.between: Between = as_it_is
+        """Whoever stands between this end and the connection."""
         self._frames = Frames()
         self._network = network
 
     def write(self, frame: bytes) -> None:
         """Send these bytes; never raises."""
-        self._network.carry(self, frame)
+        for delay_us, each in self.between(frame):
+            self._network.carry(self, each, delay_us)
 
     def arrive(self, frame: bytes) -> None:
         """Bytes of the other end."""
@@ -78,8 +88,8 @@ class Network:
         ends[0].other, ends[1].other = ends[1], ends[0]
         return ends
 
-    def carry(self, end: End, frame: bytes) -> None:
-        """What becomes of one frame."""
+    def carry(self, end: End, frame: bytes, later_us: int = 0) -> None:
+        """What becomes of one frame, which is sent so much later."""
         if not end.open:
             return
         faults = self._faults
@@ -88,9 +98,9 @@ class Network:
                 faults.count(LOSS)
             self._scheduler.note(f"lost {end.name}", frame)
             return
-        self._send(end, frame, "")
+        self._send(end, frame, "", later_us)
         if faults.strikes(COPY):
-            self._send(end, frame, COPY)
+            self._send(end, frame, COPY, later_us)
 
     def cut(self, end: End) -> None:
         """The connection breaks: seen at both ends, or at one of them and at the other much later."""
@@ -114,9 +124,9 @@ class Network:
         delay_us = self._faults.between(*(HALF_OPEN_S if unnoticed else NOTICE_S))
         self._scheduler.after(delay_us, end.close)
 
-    def _send(self, end: End, frame: bytes, kind: str) -> None:
+    def _send(self, end: End, frame: bytes, kind: str, later_us: int) -> None:
         faults = self._faults
-        delay_us = faults.between(*LATENCY_S)
+        delay_us = faults.between(*LATENCY_S) + later_us
         if faults.strikes(DELAY):
             delay_us += faults.of_any_size(*LONG_DELAY_S)
             kind = kind or DELAY

@@ -5,14 +5,21 @@ from random import Random
 from typing import Any, NamedTuple
 
 from holdfast.clock import to_us
+from holdfast.domain.rules import EVERYWHERE
 from holdfast.ids import luhn_valid
+from holdfast.sim.chip_card import PUBLISHED_TEST_ISSUER_MASTER_KEY
 from holdfast.sim.faults import Hostility
+from holdfast.sim.ways import EVERYWHERE_SHARE, RULE_SHARE, habits_drawn, rules_drawn
 
-ISSUERS = ("01020000", "01030000")
-BINS = ("621000", "622000")
+ISSUERS = ("01020000", "01030000", "40000000")
+FOREIGN_ISSUER = ISSUERS[2]
+"""Behind a network that is not ours: it answers late, twice, or not at all (`foreign`)."""
+DOMESTIC_BINS = ("621000", "622000")
+FOREIGN_BINS = {"VIS": "400000", "MCC": "555555"}
 EXPIRY = "3512"
 PIN = "123456"
-CARDS_PER_ISSUER = 5
+SEQUENCE = "001"
+CARDS_PER_ISSUER = 4
 HOT_CARD_SHARE = 0.35
 """So much of the traffic is about one card."""
 
@@ -22,6 +29,8 @@ MERCHANTS = (
     ("102100080620003", "仁和医院", "Renhe Hospital", "8062"),
 )
 TERMINALS = 10
+LIARS_SHARE = 0.3
+"""So many standard terminals upload what is not so."""
 STANDARD_TERMINALS = (3, 9)
 """Which of the terminals know nothing of us."""
 
@@ -46,15 +55,39 @@ class CardOf(NamedTuple):
     issuer_id: str
 
 
+class TerminalOf(NamedTuple):
+    """A terminal. One that is not ours has a way of sealing, a trace number to go on from, and may upload lies."""
+
+    terminal_id: str
+    merchant_id: str
+    ours: bool
+    mac_algorithm: str
+    notice: str
+    stan: int
+    lies: bool
+
+
 class Plan(NamedTuple):
-    """One world before it begins. `terminals` are (terminal id, merchant id, is one of ours)."""
+    """One world before it begins. `rules` by merchant, `everywhere` for all cards; `habits` by issuer."""
 
     start_us: int
     hostility: Hostility
     cards: tuple[CardOf, ...]
     accounts: tuple[dict[str, Any], ...]
-    over_hold: str
-    terminals: tuple[tuple[str, str, bool], ...]
+    terminals: tuple[TerminalOf, ...]
+    foreign_scheme: str
+    rules: dict[str, str]
+    everywhere: str
+    habits: dict[str, str]
+
+    @property
+    def bins(self) -> tuple[str, ...]:
+        """The BIN of each issuer."""
+        return (*DOMESTIC_BINS, FOREIGN_BINS[self.foreign_scheme])
+
+    def scheme_of(self, issuer_id: str) -> str:
+        """The scheme of an issuer's cards."""
+        return self.foreign_scheme if issuer_id == FOREIGN_ISSUER else "CUP"
 
 
 def drawn(seed: int) -> Plan:
@@ -62,13 +95,15 @@ def drawn(seed: int) -> Plan:
     dice = Random(f"{seed}/plan")
     start_us = to_us(dice.choice(STARTS)) + dice.randrange(600) * 1_000_000
     hostility = Hostility.drawn(dice)
-    cards = tuple(_card(issuer, number) for issuer in range(len(ISSUERS)) for number in range(CARDS_PER_ISSUER))
+    foreign_scheme = dice.choice(sorted(FOREIGN_BINS))
+    bins = (*DOMESTIC_BINS, FOREIGN_BINS[foreign_scheme])
+    cards = tuple(_card(bins, issuer, number) for issuer in range(len(ISSUERS)) for number in range(CARDS_PER_ISSUER))
     accounts = tuple(_account(dice, number, card) for number, card in enumerate(cards))
-    terminals = tuple(
-        (f"T{number + 1:07d}", MERCHANTS[number % len(MERCHANTS)][0], number not in STANDARD_TERMINALS)
-        for number in range(TERMINALS)
-    )
-    return Plan(start_us, hostility, cards, accounts, dice.choice(("guaranteed", "if_available")), terminals)
+    terminals = tuple(_terminal(dice, number) for number in range(TERMINALS))
+    rules = {merchant_id: rules_drawn(dice, RULE_SHARE) for merchant_id, _, _, _ in MERCHANTS}
+    everywhere = rules_drawn(dice, EVERYWHERE_SHARE)
+    habits = {issuer_id: habits_drawn(dice) for issuer_id in ISSUERS}
+    return Plan(start_us, hostility, cards, accounts, terminals, foreign_scheme, rules, everywhere, habits)
 
 
 def choose_card(dice: Random, cards: tuple[CardOf, ...]) -> CardOf:
@@ -88,19 +123,34 @@ def zone_key(issuer_id: str, purpose: str) -> bytes:
 
 def acquirer_import(plan: Plan) -> dict[str, Any]:
     """What the acquirer's door is told."""
-    rights = {"pre_auth_right": True, "ceiling_percent": 115, "validity_days": 30}
+    rights = {"pre_auth_right": True}
     return {
+        "schemes": [{"scheme": EVERYWHERE, "rules": plan.everywhere}],
         "merchants": [
-            {"merchant_id": merchant_id, "name": name, "name_en": name_en, "mcc": mcc, **rights}
+            {
+                "merchant_id": merchant_id,
+                "name": name,
+                "name_en": name_en,
+                "mcc": mcc,
+                "rules": plan.rules[merchant_id],
+                **rights,
+            }
             for merchant_id, name, name_en, mcc in MERCHANTS
         ],
         "terminals": [
-            {"terminal_id": terminal_id, "merchant_id": merchant_id, "tmk": terminal_master_key(terminal_id).hex()}
-            for terminal_id, merchant_id, _ in plan.terminals
+            {
+                "terminal_id": terminal.terminal_id,
+                "merchant_id": terminal.merchant_id,
+                "tmk": terminal_master_key(terminal.terminal_id).hex(),
+                "enabled": True,
+                "mac_algorithm": terminal.mac_algorithm,
+                "notice": terminal.notice,
+            }
+            for terminal in plan.terminals
         ],
         "bins": [
-            {"prefix": prefix, "issuer_id": issuer_id, "scheme": "CUP", "kind": "debit"}
-            for prefix, issuer_id in zip(BINS, ISSUERS, strict=True)
+            {"prefix": prefix, "issuer_id": issuer_id, "scheme": plan.scheme_of(issuer_id), "kind": "debit"}
+            for prefix, issuer_id in zip(plan.bins, ISSUERS, strict=True)
         ],
         "issuers": [
             {"issuer_id": issuer_id, "name": issuer_id, "address": "", **_zone(issuer_id)} for issuer_id in ISSUERS
@@ -111,7 +161,12 @@ def acquirer_import(plan: Plan) -> dict[str, Any]:
 def issuer_import(plan: Plan) -> dict[str, Any]:
     """What the issuer's door is told."""
     links = [
-        {"issuer_id": issuer_id, **_zone(issuer_id), "validity_days": 30, "over_hold": plan.over_hold}
+        {
+            "issuer_id": issuer_id,
+            "habits": plan.habits[issuer_id],
+            "imk_ac": PUBLISHED_TEST_ISSUER_MASTER_KEY.hex(),
+            **_zone(issuer_id),
+        }
         for issuer_id in ISSUERS
     ]
     return {"accounts": list(plan.accounts), "links": links}
@@ -126,8 +181,21 @@ def _zone(issuer_id: str) -> dict[str, str]:
     return {"zone_mac": zone_key(issuer_id, "mac").hex(), "zone_pin": zone_key(issuer_id, "pin").hex()}
 
 
-def _card(issuer: int, number: int) -> CardOf:
-    stem = f"{BINS[issuer]}{number + 1:09d}"
+def _terminal(dice: Random, number: int) -> TerminalOf:
+    ours = number not in STANDARD_TERMINALS
+    return TerminalOf(
+        f"T{number + 1:07d}",
+        MERCHANTS[number % len(MERCHANTS)][0],
+        ours,
+        "ecb" if ours else dice.choice(("ecb", "ecb", "cbc")),
+        dice.choice(("0", "0", "1", "3")),
+        0 if ours else dice.choice((0, 0, 999_980)),
+        not ours and dice.random() < LIARS_SHARE,
+    )
+
+
+def _card(bins: tuple[str, ...], issuer: int, number: int) -> CardOf:
+    stem = f"{bins[issuer]}{number + 1:09d}"
     pan = next(stem + str(digit) for digit in range(10) if luhn_valid(stem + str(digit)))
     return CardOf(pan, EXPIRY, PIN, ISSUERS[issuer])
 

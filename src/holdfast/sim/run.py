@@ -6,6 +6,7 @@ seeds, whatever the order in which they end.
 
 import os
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from hashlib import sha256
@@ -31,14 +32,21 @@ class Story(NamedTuple):
     faults: dict[str, int]
     simulated_s: int
     trace: str
+    kinds: dict[str, int]
+    approved: frozenset[str]
 
 
 class Report(NamedTuple):
-    """What came of many. Simulated seconds are those of traffic; `trace` is a hash over the traces of all worlds."""
+    """What came of many. Simulated seconds are those of traffic; `trace` is a hash over the traces of all worlds.
+
+    `kinds` are registered requests by kind; `worlds_with` the share of worlds in which one of a kind was approved.
+    """
 
     seeds: int
     complaints: list[dict[str, Any]]
     requests: int
+    kinds: dict[str, int]
+    worlds_with: dict[str, float]
     faults_by_kind: dict[str, int]
     seconds: float
     simulated_seconds: int
@@ -93,6 +101,7 @@ def _report(
 ) -> Report:
     faults = dict.fromkeys(KINDS, 0)
     complaints: list[dict[str, Any]] = []
+    kinds, with_kind = Counter[str](), Counter[str]()
     count, requests, simulated_s, trace = 0, 0, 0, sha256()
     for story in stories:
         told(story)
@@ -100,11 +109,15 @@ def _report(
         requests += story.requests
         simulated_s += story.simulated_s
         trace.update(story.trace.encode())
+        kinds.update(story.kinds)
+        with_kind.update(story.approved)
         for kind, times in story.faults.items():
             faults[kind] += times
         replay = replay_command(story.seed, minutes, bug)
         complaints += [{"seed": story.seed, "what": what, "replay": replay} for what in story.complaints]
-    return Report(count, complaints, requests, faults, monotonic() - began_s, simulated_s, trace.hexdigest())
+    worlds_with = {kind: round(with_kind[kind] / count, 4) for kind in sorted(kinds)}
+    seconds, counted = monotonic() - began_s, dict(sorted(kinds.items()))
+    return Report(count, complaints, requests, counted, worlds_with, faults, seconds, simulated_s, trace.hexdigest())
 
 
 def replay_command(seed: int, minutes: int, bug: str | None) -> str:

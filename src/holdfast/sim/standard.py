@@ -3,18 +3,33 @@ at any answer it can parse.
 
 What it keeps over a power cut is written before the first byte is sent. Silence, a wrong MAC and an approval without
 a MAC lead to a reversal before the next request; after three unanswered reversals it gives up and says so on paper
-(domain.md §4.3): then it is the one that forgot, and only acquirer and issuer are held to agree.
+(domain.md §4.3): then it is the one that forgot, and only acquirer and issuer are held to agree. Advices and refunds
+are told until they are answered; settlements and uploads go on where they were.
 """
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from random import Random
 from typing import Any
 
-from holdfast.domain.commands import BY_NAME, COMPLETION, PRE_AUTHORIZATION, VOID, Kind
+from holdfast.domain.commands import BY_NAME, Silence
+from holdfast.domain.responses import APPROVED_CODES
 from holdfast.errors import KeyRefused
+from holdfast.parties.entered import KINDS
 from holdfast.sim.keys import SimKeys
 from holdfast.sim.machine import Stage
 from holdfast.sim.network import End
+from holdfast.sim.plan import TerminalOf
+from holdfast.sim.standard_batch import Settlement
+from holdfast.sim.standard_messages import (
+    Device,
+    Paper,
+    about_terminal,
+    repeat_of,
+    request_of,
+    reversal_of,
+    script_notice,
+)
 from holdfast.wire.codec import decode, encode
 from holdfast.wire.dialect import UNIONPAY
 from holdfast.wire.framing import frame
@@ -24,48 +39,41 @@ from holdfast.wire.security import mac_block, parse_working_keys, put_mac
 Tell = Callable[[Mapping[str, Any]], None]
 
 PATIENCE_US = 30_000_000
-REVERSALS_MAX = 3
+TRIES_MAX = 3
+"""So often a reversal, an advice or a message about the batch is sent in one go."""
 BOOT_S = (2.0, 90.0)
-KINDS: dict[str, Kind] = {"pre-auth": PRE_AUTHORIZATION, "complete": COMPLETION, "void": VOID}
 FIRST_BATCH = "000000"
 PLACEHOLDER = "00000000"
-
-
-class Paper:
-    """One request and what the terminal believes of it; `trace_key` names it at the acquirer.
-
-    `outcome`: asked, approved, declined, reversed, or forgotten (the reversal was given up).
-    """
-
-    def __init__(self, trace_key: str, kind: Kind, request: Message) -> None:
-        self.trace_key = trace_key
-        self.kind = kind
-        self.request = request
-        self.outcome = "asked"
-        self.code = ""
-        self.amount_minor = int(request.get(4))
-        self.answer: Message | None = None
-        self.tries = 0
+SIGN_ON_AGAIN = ("77", "A0")
+ADVICES_WAIT_SHARE = 0.5
+"""So often a terminal will not settle while it has advices to tell."""
+MESSAGES = {"sign-off": ("0820", "002"), "echo": ("0820", "301")}
 
 
 class StandardTerminal:
     """One device: a card reader, a trace number that goes on, and one request at a time."""
 
-    def __init__(self, stage: Stage, terminal_id: str, merchant_id: str, tmk: bytes, keys: SimKeys) -> None:
-        self.name = terminal_id
-        self.terminal_id = terminal_id
-        self.merchant_id = merchant_id
+    def __init__(self, stage: Stage, who: TerminalOf, tmk: bytes, keys: SimKeys, dice: Random) -> None:
+        self.name = self.terminal_id = who.terminal_id
         self.ready = True
         self.on_ready: list[Callable[[], None]] = []
         self.on_crash: list[Callable[[], None]] = []
         self.papers: list[Paper] = []
         self.requests = 0
+        self.lies: list[str] = []
+        self._who = who
         self._stage = stage
+        self._dice = dice
         self._keys = keys
         self._tmk = keys.import_key("tmk", tmk)
         self._pik = self._mak = b""
-        self._batch, self._stan = FIRST_BATCH, 0
-        self._signing_on = ""
+        self._batch, self._stan = FIRST_BATCH, who.stan
+        self._settlement: Settlement | None = None
+        self._telling: Paper | None = None
+        self._told_n = 0
+        self._errand: Message | None = None
+        """What was sent that is no request of business and no reversal."""
+        self._tries = 0
         self._end: End | None = None
         self._tell: Tell | None = None
         self._wait = 0
@@ -81,7 +89,7 @@ class StandardTerminal:
     def power_off(self) -> None:
         """Whatever was not written is gone; a request that waited is reversed when power is back."""
         self._stage.scheduler.note(f"crash {self.name}")
-        self.ready, self._tell, self._signing_on = False, None, ""
+        self.ready, self._tell, self._errand, self._telling = False, None, None, None
         self._wait += 1
         if self._end is not None:
             self._end.open = False
@@ -112,107 +120,170 @@ class StandardTerminal:
         return self.papers[-1] if self.papers and self.papers[-1].outcome == "asked" else None
 
     @property
+    def stored(self) -> list[Paper]:
+        """What is still to be told."""
+        return [paper for paper in self.papers if paper.outcome == "stored"]
+
+    @property
     def clean(self) -> bool:
         """Whether nothing is owed."""
-        return self.open_paper is None
+        return self.open_paper is None and self._settlement is None and not self.stored
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is under way."""
+        return self._tell is not None or self._errand is not None or self._telling is not None
 
     def command(self, name: str, arguments: Mapping[str, Any], tell: Tell) -> None:
         """One command of the cashier; refused on the spot where it cannot even begin."""
-        if not self.ready or self._end is None:
-            tell(refusal("acquirer not reachable"))
-        elif self._tell is not None or self._signing_on:
-            tell(refusal("busy"))
-        elif name == "sign-on":
-            self._tell = tell
+        no = self._why_not(name)
+        if no:
+            tell(refusal(no))
+            return
+        self._tell = tell
+        if name == "sign-on":
             self._sign_on()
-        elif not self._mak:
-            tell(refusal("not signed on"))
-        elif (paper := self.open_paper) is not None:
-            self._reverse(paper)
-            tell(refusal("a reversal waits"))
-        elif name not in KINDS:
-            tell(refusal("no such function"))
+        elif name == "settle":
+            self._settle()
+        elif name in MESSAGES:
+            mti, management = MESSAGES[name]
+            self._run(about_terminal(self._device(), mti, management))
+        elif name == "script":
+            self._run(script_notice(self._device(), arguments["paper"]))
         else:
-            self._tell = tell
-            self._ask(KINDS[name], arguments)
+            self._ask(name, arguments)
+
+    def _why_not(self, name: str) -> str:
+        if not self.ready or self._end is None:
+            return "acquirer not reachable"
+        if self.busy:
+            return "busy"
+        if name == "sign-on":
+            return ""
+        if not self._mak:
+            return "not signed on"
+        if (paper := self.open_paper) is not None:
+            self._follow_up(paper)
+            return "a request waits"
+        if name == "settle":
+            waits = self.stored and self._settlement is None and self._dice.random() < ADVICES_WAIT_SHARE
+            return "advices wait" if waits else ""
+        if self._settlement is not None:
+            return "the batch is being settled"
+        return "" if name in KINDS or name in MESSAGES or name == "script" else "no such function"
 
     def sync(self) -> None:
         """Deliver what is owed: what a terminal does when it is idle."""
-        if not self.ready or self._end is None or self._tell is not None or self._signing_on:
+        if not self.ready or self._end is None or self.busy:
             return
-        if self.open_paper is not None and self._mak:
-            self._reverse(self.open_paper)
-        elif not self._mak:
+        if not self._mak:
             self._sign_on()
+        elif self.open_paper is not None:
+            self._follow_up(self.open_paper)
+        elif self._settlement is not None:
+            self._run(self._settlement.waiting[0])
+        elif self.stored:
+            self._tell_again(self.stored[self._told_n % len(self.stored)])
 
-    def _next_stan(self) -> str:
+    def _device(self) -> Device:
+        """Itself, with the next trace number."""
         self._stan = self._stan % 999_999 + 1
-        return f"{self._stan:06d}"
+        return Device(self.terminal_id, self._who.merchant_id, self._batch, f"{self._stan:06d}")
 
-    def _sign_on(self) -> None:
-        self._signing_on = self._next_stan()
-        control = "00" + self._batch + "003"
-        fields = {11: self._signing_on, 41: self.terminal_id, 42: self.merchant_id, 60: control, 63: "01 "}
-        self._send(Message("0800", dict(fields)), sealed=False)
-        self._wait_for(self._no_sign_on)
-
-    def _no_sign_on(self) -> None:
-        self._signing_on = ""
-        self._answered({"outcome": "unknown", "kind": "sign-on"})
-
-    def _ask(self, kind: Kind, given: Mapping[str, Any]) -> None:
-        stan, card = self._next_stan(), given["card"]
-        fields: dict[int, str | bytes] = {
-            2: card["pan"],
-            3: kind.processing_code,
-            4: f"{given['amount_minor']:012d}",
-            11: stan,
-            14: card["expiry"],
-            22: "012",
-            25: kind.condition,
-            41: self.terminal_id,
-            42: self.merchant_id,
-            49: "156",
-            60: kind.message_type + self._batch + "00050",
-            63: "01 ",
-        }
-        if given.get("pin") and kind is PRE_AUTHORIZATION:
-            fields |= {22: "011", 26: "12", 52: self._keys.pin_block(self._pik, given["pin"], card["pan"])}
-        if kind.needs_original:
-            fields[38] = given["authorization_code"]
-            fields[61] = "0" * 12 + given["date"]
-        message = Message(kind.mti, fields)
-        key = f"{self.terminal_id}/{self._batch}/{stan}/{kind.mti}"
-        self.papers.append(Paper(key, kind, message))
+    def _ask(self, name: str, given: Mapping[str, Any]) -> None:
+        kind, device = KINDS[name], self._device()
+        pin_block = self._keys.pin_block(self._pik, given["pin"], given["card"]["pan"]) if given.get("pin") else b""
+        paper = Paper(device, kind, given, request_of(device, kind, given, pin_block))
+        self.papers.append(paper)
         self.requests += 1
-        self._send(message, sealed=True)
-        self._wait_for(self._no_answer)
+        self._send(paper.request, sealed=True)
+        self._wait_for(partial(self._follow_up, paper))
+
+    def _follow_up(self, paper: Paper) -> None:
+        """Nobody answered: a request is reversed, an advice told again, a balance forgotten."""
+        if paper.told_until_answered:
+            paper.outcome = "stored"
+            self._answered(told(paper))
+        elif paper.kind.silence is Silence.FORGOTTEN:
+            paper.outcome = "forgotten"
+            self._answered(told(paper))
+        else:
+            self._reverse(paper)
 
     def _reverse(self, paper: Paper, reason: str = "98") -> None:
-        asked = paper.request.fields
-        kept = (2, 3, 4, 11, 14, 22, 25, 38, 41, 42, 49, 60, 61, 63)
-        fields = {number: asked[number] for number in kept if number in asked}
         paper.tries += 1
-        self._send(Message("0400", {**fields, 39: reason}), sealed=True)
+        self._send(reversal_of(paper, reason), sealed=True)
         self._wait_for(partial(self._no_reversal_answer, paper))
 
-    # --- what comes back ------------------------------------------------------------------------------------------
+    def _tell_again(self, paper: Paper) -> None:
+        self._telling = paper
+        self._send(repeat_of(paper), sealed=True)
+        self._wait_for(self._not_told)
 
-    def _received(self, body: bytes) -> None:
-        message = decode(UNIONPAY, body)
-        stan, paper = message.get(11), self.open_paper
-        if message.mti == "0810":
-            if self._signing_on and stan == self._signing_on:
-                self._signed_on(message)
-        elif paper is None or stan != paper.request.get(11):
+    def _not_told(self) -> None:
+        """The others have their turn, too."""
+        self._telling = None
+        self._told_n += 1
+
+    # --- errands: what is sent until it is answered ---------------------------------------------------------------
+
+    def _run(self, message: Message) -> None:
+        self._errand, self._tries = message, 1
+        self._send_errand()
+
+    def _send_errand(self) -> None:
+        assert self._errand is not None, "there is something to send"
+        self._send(self._errand, sealed=self._errand.mti == "0620")
+        self._wait_for(self._no_errand_answer)
+
+    def _no_errand_answer(self) -> None:
+        message = self._errand
+        if message is not None and self._tries < TRIES_MAX and message.mti != "0800" and self._end is not None:
+            self._tries += 1
+            self._send_errand()
+        else:
+            self._errand = None
+            self._answered({"outcome": "unknown", "kind": "errand"})
+
+    def _sign_on(self) -> None:
+        self._run(about_terminal(self._device(), "0800", "003"))
+
+    def _settle(self) -> None:
+        if self._settlement is None:
+            self._settlement = Settlement(self._device(), self.papers, self._who.lies, self._dice)
+        self._run(self._settlement.waiting[0])
+
+    def _errand_answered(self, message: Message) -> None:
+        asked, code = self._errand, message.get(39)
+        self._errand = None
+        assert asked is not None, "only what was sent is answered"
+        if asked.mti == "0800":
+            self._signed_on(message)
+        elif asked.mti in ("0500", "0320"):
+            self._batch_answered(message, code)
+        else:
+            if code in SIGN_ON_AGAIN or asked.get(60)[8:11] == "002":
+                self._mak = b""
+            self._answered({"outcome": "approved" if code == "00" else "declined", "kind": "errand"})
+
+    def _batch_answered(self, message: Message, code: str) -> None:
+        settlement = self._settlement
+        assert settlement is not None, "a batch is being settled"
+        if code in (*SIGN_ON_AGAIN, "97"):
+            # The centre does not know the batch: there is nothing to settle in it.
+            self._settlement, self._mak = None, b""
+            self._answered({"outcome": "declined", "response_code": code, "kind": "settlement"})
             return
-        elif message.mti == "0410" and paper.tries:
-            self._reversal_answered(paper, message)
-        elif not paper.tries and message.mti == paper.kind.mti[:2] + "10":
-            self._request_answered(paper, message)
+        settlement.answered(message, self._device)
+        if settlement.waiting:
+            self._run(settlement.waiting[0])
+            return
+        self.lies += settlement.lies
+        self._settlement, self._mak = None, b""
+        self._answered({"outcome": "approved", "response_code": "00", "kind": "settlement"})
 
     def _signed_on(self, message: Message) -> None:
-        self._signing_on, code = "", message.get(39)
+        code = message.get(39)
         if code == "00":
             try:
                 sent = parse_working_keys(message.get_bytes(62))
@@ -224,22 +295,62 @@ class StandardTerminal:
                 self._pik, self._mak, self._batch = pik, mak, message.get(60)[2:8]
         self._answered({"outcome": "approved" if code == "00" else "declined", "kind": "sign-on"})
 
+    # --- what comes back ------------------------------------------------------------------------------------------
+
+    def _received(self, body: bytes) -> None:
+        message = decode(UNIONPAY, body)
+        mti, stan = f"{int(message.mti) - 10:04d}", message.get(11)
+        paper = self.open_paper
+        if self._errand is not None and (self._errand.mti, self._errand.get(11)) == (mti, stan):
+            self._errand_answered(message)
+        elif self._telling is not None and (self._telling.kind.mti, self._telling.device.stan) == (mti, stan):
+            self._told_answered(self._telling, message)
+        elif paper is None or stan != paper.device.stan:
+            return
+        elif mti == "0400" and paper.tries:
+            self._reversal_answered(paper, message)
+        elif not paper.tries and mti == paper.kind.mti:
+            self._request_answered(paper, message)
+
     def _request_answered(self, paper: Paper, message: Message) -> None:
         code, sealed = message.get(39), 64 in message.fields
-        if sealed and not self._mac_holds(message):
-            self._reverse(paper, "A0")
+        approves = code in APPROVED_CODES
+        if (sealed and not self._mac_holds(message)) or (approves and not sealed):
+            if paper.told_until_answered:
+                self._follow_up(paper)
+            else:
+                self._reverse(paper, "A0" if sealed else "06")
             return
-        if code == "00" and not sealed:
-            self._reverse(paper, "06")
+        if paper.told_until_answered:
+            self._told_answered(paper, message)
             return
-        paper.outcome, paper.code, paper.answer = "approved" if code == "00" else "declined", code, message
-        if code in ("77", "A0"):
+        paper.outcome, paper.code, paper.answer = "approved" if approves else "declined", code, message
+        paper.scheme = message.get(63)[:3].strip()
+        if code in SIGN_ON_AGAIN:
             self._mak = b""
+        if approves and paper.card_in_hand is not None and 55 in message.fields:
+            self._chip_hears(paper, message)
+        self._answered(told(paper))
+
+    def _chip_hears(self, paper: Paper, message: Message) -> None:
+        if not paper.card_in_hand.accepts(message.get_bytes(55)):  # type: ignore[union-attr]
+            self._stage.complain(f"I1: {paper.trace_key}: the chip does not believe its issuer's answer")
+
+    def _told_answered(self, paper: Paper, message: Message) -> None:
+        """00 or 94: delivered; a word of the moment leaves it waiting; anything else is printed as refused."""
+        code, sealed = message.get(39), 64 in message.fields
+        self._telling = None
+        if code in SIGN_ON_AGAIN or (sealed and not self._mac_holds(message)) or not sealed:
+            paper.outcome, self._mak = "stored", b""
+        else:
+            delivered = code in APPROVED_CODES or code == "94"
+            paper.outcome, paper.code, paper.answer = "approved" if delivered else "declined", code, message
+            paper.scheme = message.get(63)[:3].strip()
         self._answered(told(paper))
 
     def _reversal_answered(self, paper: Paper, message: Message) -> None:
         code = message.get(39)
-        if code in ("77", "A0"):
+        if code in SIGN_ON_AGAIN:
             self._mak = b""
             paper.tries = 1
             self._answered(told(paper))
@@ -247,13 +358,8 @@ class StandardTerminal:
             paper.outcome = "reversed"
             self._answered(told(paper))
 
-    def _no_answer(self) -> None:
-        paper = self.open_paper
-        if paper is not None:
-            self._reverse(paper)
-
     def _no_reversal_answer(self, paper: Paper) -> None:
-        if paper.tries >= REVERSALS_MAX:
+        if paper.tries >= TRIES_MAX:
             paper.outcome = "forgotten"
             self._answered(told(paper))
         else:
@@ -261,7 +367,7 @@ class StandardTerminal:
 
     def _mac_holds(self, message: Message) -> bool:
         block = mac_block(UNIONPAY, message.raw)
-        return bool(self._mak) and self._keys.verify_mac(self._mak, "ecb", block, message.get(64))
+        return bool(self._mak) and self._keys.verify_mac(self._mak, self._who.mac_algorithm, block, message.get(64))
 
     # --- the wire -------------------------------------------------------------------------------------------------
 
@@ -270,7 +376,7 @@ class StandardTerminal:
             return
         if sealed:
             body = encode(UNIONPAY, Message(message.mti, {**message.fields, 64: PLACEHOLDER}))
-            body = put_mac(body, self._keys.mac(self._mak, "ecb", mac_block(UNIONPAY, body)))
+            body = put_mac(body, self._keys.mac(self._mak, self._who.mac_algorithm, mac_block(UNIONPAY, body)))
         else:
             body = encode(UNIONPAY, message)
         self._end.write(frame(body))
@@ -299,7 +405,7 @@ def told(paper: Paper) -> dict[str, Any]:
     """What a cashier reads on the paper."""
     answer = paper.answer
     return {
-        "outcome": paper.outcome if paper.outcome in ("approved", "declined") else "unknown",
+        "outcome": paper.outcome if paper.outcome in ("approved", "declined", "stored") else "unknown",
         "response_code": paper.code,
         "kind": BY_NAME[paper.kind.name].name,
         "amount": paper.amount_minor,
@@ -307,4 +413,5 @@ def told(paper: Paper) -> dict[str, Any]:
         "authorization_code": answer.get(38) if answer else None,
         "rrn": answer.get(37) if answer else None,
         "date": answer.get(13) if answer else None,
+        "paper": paper,
     }

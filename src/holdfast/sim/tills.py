@@ -5,13 +5,16 @@ from functools import partial
 from typing import Any
 
 from holdfast.domain.records import DEVICES, SALES, Device, Sale
+from holdfast.parties.entered import KINDS
 from holdfast.parties.step import Command
 from holdfast.sim.machine import Machine, Stage
 from holdfast.sim.plan import merchant_names, terminal_master_key
 from holdfast.sim.standard import StandardTerminal, refusal
 from holdfast.sim.workload import Tell
 
-OPERATOR = "01"
+OPERATOR, ADMINISTRATOR = "01", "99"
+DOWNLOAD = "1"
+"""The notice by which an acquirer asks that parameters be downloaded."""
 SYNC_S = (5.0, 12.0)
 
 Receipt = Callable[[str, Mapping[str, Any]], None]
@@ -29,7 +32,7 @@ class OurTill:
         self._merchant_id = merchant_id
         self._printed = printed
 
-    def command(self, name: str, arguments: Mapping[str, Any], tell: Tell) -> None:
+    def command(self, name: str, arguments: Mapping[str, Any], tell: Tell, operator: str = OPERATOR) -> None:
         """See `Till.command`."""
         if not self.machine.ready:
             tell(refusal("no power"))
@@ -43,13 +46,13 @@ class OurTill:
             tell(self._as_read(name, value))
 
         callers.append(links.add_caller(told))
-        self.machine.engine.offer(Command(callers[0], name, arguments, OPERATOR))
+        self.machine.engine.offer(Command(callers[0], name, arguments, operator))
         self.machine.wake()
 
     def _as_read(self, name: str, value: Mapping[str, Any]) -> Mapping[str, Any]:
         """The receipt: the outcome, and the date that the slip shows."""
         sale = self.sale(str(value.get("trace_key", "")))
-        if sale is None or name not in ("pre-auth", "complete", "void", "repeat"):
+        if sale is None or (name not in KINDS and name != "repeat"):
             return value
         if value["outcome"] == "approved":
             self._printed(self.name, value)
@@ -70,13 +73,14 @@ class OurTill:
     def clean(self) -> bool:
         """Whether nothing is open and nothing owed."""
         device = self.device
-        return device is not None and not device.in_flight and not device.reversal
+        if device is None or device.in_flight or device.reversal or device.settling:
+            return False
+        return not any(sale.delivery for sale in self.database.table(SALES).rows.values())
 
     @property
     def requests(self) -> int:
-        """Business requests that went out."""
-        kinds = ("pre-authorization", "completion", "void")
-        return sum(sale.kind in kinds for sale in self.database.table(SALES).rows.values())
+        """Business requests that were asked."""
+        return sum(bool(sale.batch) for sale in self.database.table(SALES).rows.values())
 
     def sync(self) -> None:
         """What a terminal's driver does when nobody asks anything: load it, sign on."""
@@ -88,6 +92,10 @@ class OurTill:
             self.command("load", {"terminal_id": self.name, "merchant_id": self._merchant_id, **named}, forget)
         elif not device.signed_on and not device.in_flight:
             self.command("sign-on", {}, forget)
+        elif device.settling and not device.in_flight:
+            self.command("settle", {}, forget)
+        elif DOWNLOAD in device.notices and not device.in_flight:
+            self.command("download", {}, forget, ADMINISTRATOR)
 
 
 class StandardTill:

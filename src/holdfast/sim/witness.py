@@ -12,7 +12,11 @@ import orjson
 from holdfast.domain.records import REQUESTS
 from holdfast.domain.tables import DUE
 from holdfast.sim.logbook import Facts
+from holdfast.sim.own_register import ADVICE, BALANCE, of_business
 from holdfast.store.memory_database import MemoryDatabase
+
+LATER = ("expire:", "release:")
+"""What is not due within an hour: the end of a hold, and the rest of one that was completed."""
 
 
 class Receipt(NamedTuple):
@@ -63,7 +67,7 @@ class Witness:
             first = self._read.get(name, 0)
             for entry in log.entries[first:]:
                 facts = orjson.loads(entry.body)
-                if facts.get("phase") == "answered" and facts.get("outcome") == "approved":
+                if of_business(facts):
                     self._approved[facts["trace_key"]] = facts
             self._read[name] = len(log.entries)
 
@@ -75,7 +79,7 @@ class Witness:
                 self._complain(f"I5: terminal {till.name} still owes something an hour after the world healed")
         for whose, database in (("acquirer", self._register), ("issuer", issuer)):
             for key in waiting(database):
-                if not key.startswith("expire:"):
+                if not key.startswith(LATER):
                     self._complain(f"I5: {whose}: {key} still waits an hour after the world healed")
 
     def quiet(self, databases: Mapping[str, MemoryDatabase]) -> None:
@@ -89,10 +93,12 @@ class Witness:
         rows = self._register.table(REQUESTS).rows
         for row in sorted(rows.values()):
             key = row.trace_key
-            if row.outcome in ("asked", "unknown"):
+            if row.outcome == "asked" or (row.outcome == "unknown" and row.kind != BALANCE):
                 self._complain(f"I5: request {key} is {row.outcome} {when}")
-            elif row.undo in ("owed", "objected"):
+            elif row.undo == "owed":
                 self._complain(f"I5: the issuer is owed the reversal of {key} {when}, and it is {row.outcome}")
+            elif row.delivery == "owed" and row.kind == ADVICE:
+                self._complain(f"I5: the issuer is owed the advice {key} {when}")
 
 
 def waiting(database: MemoryDatabase) -> list[str]:

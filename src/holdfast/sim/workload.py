@@ -7,15 +7,17 @@ cashier who was told "unknown" treats the slip as if nothing had happened, which
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from datetime import date, timedelta
+from datetime import timedelta
 from functools import partial
 from random import Random
 from typing import Any, Protocol
 
 from holdfast.clock import MINUTE_US, SECOND_US, local
-from holdfast.ids import parse_trace_key
 from holdfast.money import percent_of
-from holdfast.sim.plan import CardOf, choose_card
+from holdfast.parties.entered import KINDS
+from holdfast.sim.guests import COMMANDS, OF_TERMINAL, PLACES, PRE_AUTH, WISHES, Notebook, Posting, Slip
+from holdfast.sim.plan import choose_card
+from holdfast.sim.purses import Purse
 from holdfast.sim.scheduler import Scheduler
 
 GUESTS_PER_MINUTE = 1.6
@@ -28,21 +30,8 @@ TRIES_MAX = 6
 GIVE_UP_US = 240 * SECOND_US
 """A cashier who hears nothing for so long serves the next guest."""
 
-WISHES = (
-    ("pre-auth", 44),
-    ("lower", 14),
-    ("exact ceiling", 4),
-    ("over ceiling", 5),
-    ("wrong date", 5),
-    ("wrong code", 2),
-    ("second completion", 6),
-    ("void", 8),
-    ("void in part", 2),
-    ("repeat", 6),
-    ("sign-on", 2),
-    ("echo", 2),
-)
-"""What guests want, and how often."""
+SETTLES_SHARE = 0.6
+"""So many tills are settled at closing time."""
 
 Tell = Callable[[Mapping[str, Any]], None]
 
@@ -56,44 +45,40 @@ class Till(Protocol):
         """One command; `tell` is called once, unless the power goes off before."""
 
 
-class Slip:
-    """An approved pre-authorization as the merchant knows it."""
+class Visit:
+    """One guest at the till: what he wants, the slip it is about, and how often it was tried."""
 
-    def __init__(self, told: Mapping[str, Any], card: CardOf, placed_on: date) -> None:
-        self.code: str = told["authorization_code"]
-        self.amount_minor: int = told["amount"]
-        self.trace_key: str = told["trace_key"]
-        self.card = card
-        self.placed_on = placed_on
-        self.state = "open"
-
-
-class Notebook:
-    """The slips of one merchant."""
-
-    def __init__(self) -> None:
-        self.slips: list[Slip] = []
-
-    def some(self, dice: Random, state: str) -> Slip | None:
-        """One of the slips in that state; recent ones are more likely."""
-        fitting = [slip for slip in self.slips if slip.state == state]
-        return fitting[-1 - min(int(dice.expovariate(0.4)), len(fitting) - 1)] if fitting else None
+    def __init__(self, wish: str, tries: int) -> None:
+        self.wish = wish
+        self.tries = tries
+        self.name = COMMANDS.get(wish, wish)
+        self.slip: Slip | None = None
+        self.posting: Posting | None = None
+        self.arguments: dict[str, Any] = {}
 
 
 class Cashier:
     """One cashier at one till, until closing time."""
 
     def __init__(
-        self, scheduler: Scheduler, till: Till, notebook: Notebook, cards: tuple[CardOf, ...], dice: Random
+        self,
+        scheduler: Scheduler,
+        till: Till,
+        notebook: Notebook,
+        purse: Purse,
+        complain: Callable[[str], None],
+        dice: Random,
     ) -> None:
         self._scheduler = scheduler
         self._till = till
         self._notebook = notebook
-        self._cards = cards
+        self._purse = purse
+        self._complain = complain
         self._dice = dice
         self._guests: deque[str] = deque()
-        self._serving: object | None = None
+        self._serving: Visit | None = None
         self._last_key = ""
+        self._last_paper: object = None
         self._closed = False
 
     def open_shop(self, minutes: int) -> None:
@@ -114,6 +99,8 @@ class Cashier:
     def _close(self) -> None:
         self._closed = True
         self._guests.clear()
+        if self._dice.random() < SETTLES_SHARE:
+            self._comes("settle")
 
     def _comes(self, wish: str) -> None:
         self._guests.append(wish)
@@ -126,44 +113,33 @@ class Cashier:
     # --- one guest ------------------------------------------------------------------------------------------------
 
     def _serve(self, wish: str, tries: int) -> None:
-        name, arguments, slip = self._wanted(wish)
-        visit = object()
-        self._serving = visit
-        self._scheduler.note(f"{self._till.name} {wish} {name}")
+        visit = self._serving = self._wanted(wish, tries)
+        self._scheduler.note(f"{self._till.name} {wish} {visit.name}")
         self._scheduler.after(GIVE_UP_US, partial(self._gives_up, visit))
-        self._till.command(name, arguments, partial(self._told, visit, wish, name, slip, arguments, tries))
+        self._till.command(visit.name, visit.arguments, partial(self._told, visit))
 
-    def _told(
-        self,
-        visit: object,
-        wish: str,
-        name: str,
-        slip: Slip | None,
-        arguments: Mapping[str, Any],
-        tries: int,
-        told: Mapping[str, Any],
-    ) -> None:
+    def _told(self, visit: Visit, told: Mapping[str, Any]) -> None:
         if self._serving is not visit:
             return
         self._serving = None
-        outcome = told["outcome"]
-        if outcome == "approved" and name in ("pre-auth", "complete", "void"):
-            self._write_down(name, slip, arguments, told)
-        if told.get("trace_key") and name in ("pre-auth", "complete", "void"):
+        outcome, name = told["outcome"], visit.name
+        if outcome in ("approved", "stored") and name in KINDS:
+            self._write_down(visit, told)
+        if told.get("trace_key") and name in KINDS:
             self._last_key = told["trace_key"]
         refused = outcome == "declined" and not told.get("response_code")
-        if refused and tries < TRIES_MAX and not self._closed:
-            wish = "sign-on" if told.get("reason") == "not signed on" else wish
+        if refused and not told.get("mistake") and visit.tries < TRIES_MAX and (not self._closed or name == "settle"):
+            wish = "sign-on" if told.get("reason") == "not signed on" else visit.wish
             self._serving = visit
-            self._scheduler.after(self._pause_us(), partial(self._again, visit, wish, tries + 1))
+            self._scheduler.after(self._pause_us(), partial(self._again, visit, wish, visit.tries + 1))
         else:
             self._scheduler.after(self._pause_us(), self._next)
 
-    def _again(self, visit: object, wish: str, tries: int) -> None:
+    def _again(self, visit: Visit, wish: str, tries: int) -> None:
         if self._serving is visit:
             self._serve(wish, tries)
 
-    def _gives_up(self, visit: object) -> None:
+    def _gives_up(self, visit: Visit) -> None:
         if self._serving is visit:
             self._serving = None
             self._next()
@@ -171,62 +147,78 @@ class Cashier:
     def _pause_us(self) -> int:
         return int(self._dice.uniform(*REFUSED_PAUSE_S) * SECOND_US)
 
-    def _write_down(self, name: str, slip: Slip | None, arguments: Mapping[str, Any], told: Mapping[str, Any]) -> None:
-        if name == "pre-auth":
+    def _write_down(self, visit: Visit, told: Mapping[str, Any]) -> None:
+        if visit.wish == "forged chip":
+            self._complain(f"I1: {told['trace_key']}: a forged chip was {told['outcome']}")
+        if visit.name in PLACES:
             # The slip bears a date without a year: the one nearest to now is meant.
             today = local(self._scheduler.now_us).date()
             days = (today + timedelta(days=days) for days in (0, -1, 1))
             placed_on = next((day for day in days if day.strftime("%m%d") == told["date"]), today)
-            self._notebook.slips.append(Slip(told, arguments["card_of"], placed_on))
-        elif slip is not None:
-            slip.state = "completed" if name == "complete" else "voided"
+            slip = Slip(told, visit.arguments["card_of"], placed_on, "open")
+            self._notebook.slips.append(slip)
+            if visit.name == "sale":
+                slip.takes_note("sale", told, None)
+        elif visit.slip is not None:
+            visit.slip.takes_note(visit.name, told, visit.posting)
+        paper = told.get("paper")
+        self._last_paper = paper if paper is not None and paper.of_chip else self._last_paper
 
     # --- what is wanted -------------------------------------------------------------------------------------------
 
-    def _wanted(self, wish: str) -> tuple[str, dict[str, Any], Slip | None]:
-        """The command, its arguments, and the slip it is about."""
-        if wish in ("sign-on", "echo"):
-            return wish, {}, None
+    def _wanted(self, wish: str, tries: int) -> Visit:
+        """The command and its arguments; where there is nothing that it could be about, a new guest comes instead."""
+        visit = Visit(wish, tries)
+        if wish in OF_TERMINAL:
+            return visit
+        if wish == "script":
+            visit.arguments = {"paper": self._last_paper}
+            return visit if self._last_paper is not None else self._wanted("echo", tries)
         if wish == "repeat" and self._last_key:
-            return "repeat", {"trace_key": self._last_key}, None
-        slip = self._notebook.some(self._dice, "completed" if wish == "second completion" else "open")
-        if wish in ("pre-auth", "repeat") or slip is None:
-            return "pre-auth", self._placing(), None
-        void = wish.startswith("void")
-        arguments = self._about(slip) | {"amount_minor": self._amount(wish, slip)}
-        if wish == "wrong date":
+            visit.arguments = {"trace_key": self._last_key}
+            return visit
+        if visit.name in PLACES or wish == "balance":
+            visit.arguments = self._placing(visit)
+            return visit
+        visit.slip, visit.posting = self._notebook.for_wish(wish, self._dice)
+        if visit.slip is None:
+            return self._wanted(PRE_AUTH, tries)
+        visit.arguments = self._about(visit, visit.slip)
+        return visit
+
+    def _placing(self, visit: Visit) -> dict[str, Any]:
+        card = choose_card(self._dice, self._purse.cards)
+        amount_minor = self._dice.randrange(50_00, 900_00) if visit.name != "balance" else 0
+        presented = self._purse.presented(card, visit.name, amount_minor, self._scheduler.now_us, self._dice)
+        if visit.wish == "forged chip":
+            presented = self._purse.forged(card, visit.name, amount_minor, self._scheduler.now_us, self._dice)
+        arguments = presented | {"card_of": card, "supervisor": "00"}
+        return arguments if visit.name == "balance" else arguments | {"amount_minor": amount_minor}
+
+    def _about(self, visit: Visit, slip: Slip) -> dict[str, Any]:
+        """What a linked request says of its original."""
+        amount_minor = self._amount(visit, slip)
+        arguments = slip.named(visit.posting, self._dice) | {"amount_minor": amount_minor}
+        if visit.name == "increment":
+            now_us = self._scheduler.now_us
+            arguments |= self._purse.presented(slip.card, visit.name, amount_minor, now_us, self._dice)
+        if visit.wish == "wrong date":
             arguments["date"] = (slip.placed_on - timedelta(days=self._dice.choice((1, 2, 30)))).strftime("%m%d")
-        if wish == "wrong code":
+        if visit.wish == "wrong code":
             arguments["authorization_code"] = f"{self._dice.randrange(1_000_000):06d}"
-        return ("void" if void else "complete"), arguments, slip
+        return arguments
 
-    def _placing(self) -> dict[str, Any]:
-        card = choose_card(self._dice, self._cards)
-        given: dict[str, Any] = {"pan": card.pan, "expiry": card.expiry}
-        if self._dice.random() < 0.5:
-            given = {"track2": f"{card.pan}={card.expiry}201"}
-        arguments = {"card": {"pan": card.pan, "expiry": card.expiry, **given}, "card_of": card}
-        amount_minor = self._dice.randrange(50_00, 900_00)
-        return arguments | {"amount_minor": amount_minor, "pin": card.pin if self._dice.random() < 0.3 else ""}
-
-    def _about(self, slip: Slip) -> dict[str, Any]:
-        """What a completion or void says of its original; batch and trace when the cashier reads the whole slip."""
-        named: dict[str, Any] = {}
-        if self._dice.random() < 0.5:
-            key = parse_trace_key(slip.trace_key)
-            named = {"original_batch": key.batch, "original_stan": key.stan}
-        return named | {
-            "card": {"pan": slip.card.pan, "expiry": slip.card.expiry},
-            "authorization_code": slip.code,
-            "date": slip.placed_on.strftime("%m%d"),
-            "supervisor": "99",
-        }
-
-    def _amount(self, wish: str, slip: Slip) -> int:
-        if wish == "void":
+    def _amount(self, visit: Visit, slip: Slip) -> int:
+        if visit.posting is not None:
+            posting = visit.posting
+            if visit.wish == "refund too much":
+                return posting.left_minor + self._dice.randrange(1, 50_00)
+            part = visit.wish == "refund" and self._dice.random() < 0.6
+            return percent_of(posting.left_minor, self._dice.randrange(20, 80)) or 1 if part else posting.amount_minor
+        if visit.wish == "void":
             return slip.amount_minor
-        if wish == "exact ceiling":
+        if visit.wish == "exact ceiling":
             return percent_of(slip.amount_minor, 115)
-        if wish == "over ceiling":
-            return percent_of(slip.amount_minor, 115) + self._dice.randrange(1, 5_000)
+        if visit.wish.endswith("over ceiling"):
+            return percent_of(slip.amount_minor, 130) + self._dice.randrange(1, 5_000)
         return percent_of(slip.amount_minor, self._dice.randrange(30, 100)) or 1

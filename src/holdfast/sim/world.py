@@ -22,16 +22,19 @@ from holdfast.parties.step import Command
 from holdfast.sim import plan as plans
 from holdfast.sim.auditor import Auditor
 from holdfast.sim.faults import CLOG, CUT, KILL, OVERTAKEN, POWER_OFF, Faults, Hostility
+from holdfast.sim.foreign import ForeignNetwork
+from holdfast.sim.guests import Notebook
 from holdfast.sim.keys import SimKeys
 from holdfast.sim.machine import EVERY_POINT, KEEP_US, Line, Machine, Role, Site, Stage
-from holdfast.sim.network import End, Network
-from holdfast.sim.plan import ISSUERS, Plan
+from holdfast.sim.network import End, Network, as_it_is
+from holdfast.sim.plan import FOREIGN_ISSUER, ISSUERS, Plan, TerminalOf
 from holdfast.sim.plant import HONEST, Cast
+from holdfast.sim.purses import Purse
 from holdfast.sim.scheduler import Scheduler
 from holdfast.sim.standard import StandardTerminal
 from holdfast.sim.tills import SYNC_S, OurTill, StandardTill, forget
 from holdfast.sim.witness import Witness
-from holdfast.sim.workload import Cashier, Notebook
+from holdfast.sim.workload import Cashier
 from holdfast.store.memory_database import MemoryDatabase
 from holdfast.wire.dialect import ASCII_1987, UNIONPAY
 from holdfast.wire.message import Message
@@ -51,6 +54,10 @@ class Counts(NamedTuple):
     faults: dict[str, int]
     simulated_s: int
     trace: str
+    kinds: dict[str, int]
+    """Requests by kind, as they are registered."""
+    approved: frozenset[str]
+    """Kinds of which one was approved at least."""
 
 
 class World:
@@ -73,6 +80,8 @@ class World:
         self.witness = Witness(self.acquirers.database, self.complain)
         self._build_terminals()
         self._in_traffic = False
+        self.kinds: dict[str, int] = {}
+        self.approved: frozenset[str] = frozenset()
         self._reversed: set[tuple[str, str, str]] = set()
 
     def complain(self, what: str) -> None:
@@ -91,35 +100,42 @@ class World:
             machine = Machine(self.stage, self.acquirers, name, acquiring, self._keys(ACQUIRER_INSTALLATION, name))
             machine.overheard = self._overhear
         Machine(self.stage, self.issuer, "issuer", issuing, self._keys(ISSUER_INSTALLATION, "issuer"))
+        zone_mac = plans.zone_key(FOREIGN_ISSUER, "mac")
+        network = ForeignNetwork(self.faults, self._keys(ISSUER_INSTALLATION, "network"), zone_mac)
         for acquirer in self.acquirers.machines:
             for issuer_id in ISSUERS:
-                Line(self.stage, acquirer, self.issuer.machines, ASCII_1987, issuer_id, ACQUIRER)
+                between = network.between if issuer_id == FOREIGN_ISSUER else as_it_is
+                Line(self.stage, acquirer, self.issuer.machines, ASCII_1987, issuer_id, ACQUIRER, between)
 
     def _build_terminals(self) -> None:
         self.tills: list[OurTill | StandardTill] = []
         self.cashiers: list[Cashier] = []
-        notebooks = {merchant_id: Notebook() for _, merchant_id, _ in self.plan.terminals}
-        for terminal_id, merchant_id, ours in self.plan.terminals:
-            till = self._our_till(terminal_id, merchant_id) if ours else self._standard_till(terminal_id, merchant_id)
-            dice = Random(f"{self.seed}/{terminal_id}")
-            cashier = Cashier(self.scheduler, till, notebooks[merchant_id], self.plan.cards, dice)
+        notebooks = {terminal.merchant_id: Notebook() for terminal in self.plan.terminals}
+        purse = Purse(self.plan.cards)
+        for terminal in self.plan.terminals:
+            till = self._our_till(terminal) if terminal.ours else self._standard_till(terminal)
+            dice = Random(f"{self.seed}/{terminal.terminal_id}")
+            notebook = notebooks[terminal.merchant_id]
+            cashier = Cashier(self.scheduler, till, notebook, purse, self.complain, dice)
             device = till.machine if isinstance(till, OurTill) else till.terminal
             Line(self.stage, device, self.acquirers.machines, UNIONPAY, ACQUIRER, "")
             device.on_crash.append(cashier.power_failed)
             self.tills.append(till)
             self.cashiers.append(cashier)
 
-    def _our_till(self, terminal_id: str, merchant_id: str) -> OurTill:
+    def _our_till(self, terminal: TerminalOf) -> OurTill:
+        terminal_id = terminal.terminal_id
         party = self._cast.terminal(terminal_id)
         role = Role(party, self._cast.terminal_engine, TERMINAL_LOGS, TERMINAL_DOWN_S)
         keys = self._keys(terminal_id, terminal_id)
         machine = Machine(self.stage, Site(self.scheduler), terminal_id, role, keys)
-        return OurTill(self.stage, machine, merchant_id, self.witness.receipt)
+        return OurTill(self.stage, machine, terminal.merchant_id, self.witness.receipt)
 
-    def _standard_till(self, terminal_id: str, merchant_id: str) -> StandardTill:
-        tmk = plans.terminal_master_key(terminal_id)
-        keys = self._keys(terminal_id, terminal_id)
-        return StandardTill(StandardTerminal(self.stage, terminal_id, merchant_id, tmk, keys), self.witness.receipt)
+    def _standard_till(self, terminal: TerminalOf) -> StandardTill:
+        terminal_id = terminal.terminal_id
+        tmk, keys = plans.terminal_master_key(terminal_id), self._keys(terminal_id, terminal_id)
+        dice = Random(f"{self.seed}/{terminal_id}/device")
+        return StandardTill(StandardTerminal(self.stage, terminal, tmk, keys, dice), self.witness.receipt)
 
     def _keys(self, installation: str, machine: str) -> SimKeys:
         return SimKeys(installation, f"{self.seed}/{machine}")
@@ -138,25 +154,30 @@ class World:
         self.faults.heal()
         self._run_for(HEAL_US)
         self.witness.healed(self.tills, self.issuer.database)
-        if not self.complaints:
+        quiet = not self.complaints
+        if quiet:
             # What is open now would go on for all the forty days.
             self._run_for(QUIET_US)
             self.witness.quiet(self._databases)
         for machine in self.machines:
             machine.keep()
-        self.audit()
+        self.audit(quiet)
         return self.counts()
 
     def counts(self) -> Counts:
         """What happened so far, in numbers."""
         requests = sum(till.requests for till in self.tills)
-        return Counts(requests, dict(self.faults.counts), self.minutes * 60, self.scheduler.trace())
+        faults, trace = dict(self.faults.counts), self.scheduler.trace()
+        return Counts(requests, faults, self.minutes * 60, trace, self.kinds, self.approved)
 
-    def audit(self) -> None:
-        """Judge everything that was recorded; complaints are added to `complaints`."""
+    def audit(self, quiet: bool = True) -> None:
+        """Judge everything that was recorded; complaints are added to `complaints`. After the quiet no hold stands."""
         register, book = self.acquirers.database, self.issuer.database
-        auditor = Auditor(register, book, self.complain)
+        auditor = Auditor(register, book, self.plan, self.complain)
         auditor.hosts()
+        if quiet:
+            auditor.ended()
+        self.kinds, self.approved = auditor.kinds()
         auditor.receipts(self.witness.receipts)
         for till in self.tills:
             if isinstance(till, OurTill):

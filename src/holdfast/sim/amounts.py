@@ -1,0 +1,82 @@
+"""What amounts come to, judged by sums of our own: ceilings, totals of batches, settlements.
+
+a ceiling     no more is completed than the rule allows of what was asked for, increments included; and nothing is
+              declined as over the ceiling that is not
+a batch       counts what was approved or advised in it, and nothing else
+a settlement  answers with what the register counted then, and says "balanced" when both believe the same
+"""
+
+from collections.abc import Mapping
+
+from holdfast.domain.rules import Rules, rules_of
+from holdfast.sim.folds import OwnHold, entry_of
+from holdfast.sim.logbook import Complain
+from holdfast.sim.own_register import ADVICE, SIDE_NAMES, OwnBatch, OwnRegister, OwnRequest, Sums
+from holdfast.sim.plan import MERCHANTS, Plan
+
+BALANCED, NOT_BALANCED = "1", "2"
+OVER = "64"
+COMPLETIONS = frozenset({"complete", "complete-part"})
+MCC_OF = {merchant_id: mcc for merchant_id, _, _, mcc in MERCHANTS}
+
+
+def audit(register: OwnRegister, plan: Plan, complain: Complain) -> None:
+    """Judge all amounts of a register."""
+    by_entry = {request.exchange_id: request for request in register.requests.values()}
+    for hold in register.holds.values():
+        _ceiling(hold, by_entry, plan, complain)
+    for request in register.requests.values():
+        _refused(request, register.holds, plan, complain)
+    counted = register.counted()
+    for batch_id in sorted({*counted, *register.batches}):
+        wanted = counted.get(batch_id, dict.fromkeys(SIDE_NAMES, (0, 0)))
+        batch = register.batches.get(batch_id)
+        if batch is None or batch.sums != wanted:
+            has = batch.sums if batch else None
+            complain(f"I7: batch {batch_id} counts {has}, its requests come to {wanted}")
+        if batch is not None:
+            _settlements(batch, complain)
+
+
+def rules_for(request: OwnRequest, plan: Plan) -> Rules:
+    """The rules that this world has for a request."""
+    merchant_id = request.opened["merchant_id"]
+    scheme = request.opened.get("scheme", "")
+    return rules_of(scheme, MCC_OF[merchant_id], plan.everywhere, "", "", plan.rules[merchant_id])
+
+
+def _ceiling(hold: OwnHold, by_entry: Mapping[str, OwnRequest], plan: Plan, complain: Complain) -> None:
+    for done in hold.done:
+        name, by, amount_minor = done.act[:3]
+        request = by_entry.get(by)
+        if name in COMPLETIONS and request is not None:
+            total_minor, percent = done.completed_minor + amount_minor, rules_for(request, plan).ceiling_percent
+            if total_minor > done.requested_minor * percent // 100:
+                complain(f"I3: {request.trace_key} completes {total_minor} of {done.requested_minor}: over {percent} %")
+
+
+def _refused(request: OwnRequest, holds: Mapping[str, OwnHold], plan: Plan, complain: Complain) -> None:
+    facts = request.opened
+    over = facts.get("response_code") == OVER or request.kind == ADVICE
+    hold = holds.get(facts.get("hold_id", ""))
+    if not over or hold is None or "over the ceiling" not in facts.get("reason", ""):
+        return
+    walk, percent = hold.at(facts["at"], facts["number"]), rules_for(request, plan).ceiling_percent
+    if walk.completed_minor + request.amount_minor <= walk.requested_minor * percent // 100:
+        complain(f"I3: {entry_of(facts)} declines {request.trace_key} as over {percent} % of {walk.requested_minor}")
+
+
+def _settlements(batch: OwnBatch, complain: Complain) -> None:
+    for settled in batch.settlements:
+        where = f"settlement {entry_of(settled.facts)} of batch {batch.batch_id}"
+        if settled.answered != settled.counted:
+            complain(f"I2: {where} answered {settled.answered}, counted was {settled.counted}")
+        for flag, foreign in zip(settled.flags, (False, True), strict=True):
+            same = half(settled.told, foreign) == half(settled.counted, foreign)
+            if flag != (BALANCED if same else NOT_BALANCED):
+                complain(f"I2: {where} said {flag}, told was {settled.told}, counted {settled.counted}")
+
+
+def half(sums: Sums, foreign: bool) -> Sums:
+    """The domestic or the foreign part."""
+    return {side: each for side, each in sums.items() if side.startswith("foreign") is foreign}

@@ -1,0 +1,72 @@
+"""The auditor's own fold of one terminal's journal: what it believes of its requests, and its counters."""
+
+from holdfast.sim.logbook import Facts
+from holdfast.sim.own_register import MONEY_KINDS
+
+
+class OwnJournal:
+    """One terminal's journal. `asked` is what opened each request, `told` what it was last told of it."""
+
+    def __init__(self, log: list[Facts]) -> None:
+        self.outcomes: dict[str, str] = {}
+        self.told: dict[str, Facts] = {}
+        self.asked: dict[str, Facts] = {}
+        self.odd: list[Facts] = []
+        self.in_flight = self.reversal = self.settling = self.batch = ""
+        self.stan = 0
+        for facts in log:
+            self._follow(facts)
+
+    @property
+    def of_money(self) -> dict[str, Facts]:
+        """Requests of business."""
+        return {key: facts for key, facts in self.asked.items() if facts["kind"] in MONEY_KINDS}
+
+    def _follow(self, facts: Facts) -> None:
+        phase, key, kind = facts.get("phase"), facts.get("trace_key", ""), facts["kind"]
+        if kind == "refusal":
+            self.odd.append(facts)
+        elif kind == "batch-upload":
+            self._uploads(facts)
+        elif phase in ("asked", "told", "again"):
+            self._asks(key, facts)
+        elif phase == "stored":
+            self.asked[key], self.outcomes[key], self.reversal = facts, "asked", key
+        elif phase in ("answered", "unknown"):
+            self._is_told(key, facts)
+        elif phase == "refused":
+            self.outcomes[key] = "unknown"
+        elif phase == "closed":
+            self.batch, self.settling = facts["batch"], ""
+        elif phase in ("undone", "stands"):
+            self._is_undone(key, facts)
+
+    def _asks(self, key: str, facts: Facts) -> None:
+        advice = facts["phase"] == "told"
+        self.outcomes[key] = "stored" if advice else "asked"
+        if not advice:
+            self.in_flight = key
+        if facts["phase"] != "again":
+            self.asked[key], self.stan = facts, int(key.split("/")[2])
+        if facts["kind"] == "settlement":
+            self.settling = key
+
+    def _uploads(self, facts: Facts) -> None:
+        if facts["phase"] == "uploading":
+            self.in_flight, self.stan = facts["trace_key"], facts.get("stan", self.stan)
+        elif facts["phase"] == "uploaded":
+            self.in_flight = ""
+
+    def _is_told(self, key: str, facts: Facts) -> None:
+        self.outcomes[key], self.told[key] = facts["outcome"], facts
+        if self.in_flight == key:
+            self.in_flight = ""
+        if facts["kind"] == "sign-on" and facts["outcome"] == "approved":
+            self.batch = facts["batch"]
+
+    def _is_undone(self, key: str, facts: Facts) -> None:
+        self.reversal, undone = "", facts["phase"] == "undone"
+        self.outcomes[key] = "approved" if undone else "declined"
+        self.outcomes[facts["reverses"]] = "reversed" if undone else "approved"
+        if not undone:
+            self.told[facts["reverses"]] = facts
