@@ -90,7 +90,7 @@ def answers_lost(to: str, message: Message) -> list[Message]:
 
 
 def answer_to(request: Message, **fields: str | bytes) -> Message:
-    """An answer to a request as an honest acquirer would give it, with these fields in its place."""
+    """An answer to a request as an honest acquirer would give it, with these fields in its place ('' for none)."""
     echoed: dict[int, str | bytes] = {
         n: request.fields[n] for n in (3, 4, 11, 25, 41, 42, 49, 60) if n in request.fields
     }
@@ -103,7 +103,8 @@ def answer_to(request: Message, **fields: str | bytes) -> Message:
         64: "00000000",
     }
     mti = request.mti[:2] + str(int(request.mti[2]) + 1) + "0"
-    return Message(mti, {**echoed, **told, **{int(name[2:]): value for name, value in fields.items()}})
+    fields_given = {**echoed, **told, **{int(name[2:]): value for name, value in fields.items()}}
+    return Message(mti, {number: value for number, value in fields_given.items() if value != ""})
 
 
 class PowerCut(Exception):
