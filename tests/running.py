@@ -64,12 +64,14 @@ class Up:
         return {row["process"]: row["pid"] for row in self.status()["processes"] if "pid" in row}
 
     def settle(self) -> None:
-        """Wait until every process serves and every worker is linked to both issuers."""
+        """Wait until every process serves and every worker is linked to all issuers."""
         until(self._settled)
 
     def _settled(self) -> bool:
         rows = self.status()["processes"]
-        return all(row["says"] == "serving" and (row["process"] == "issuer" or len(row["hosts"]) == 2) for row in rows)
+        if any(row["says"] != "serving" for row in rows):
+            return False
+        return all(len(row["hosts"]) == len(sample.ISSUERS) for row in rows if row["process"] != "issuer")
 
     def postmaster(self) -> int:
         """The process of the embedded PostgreSQL that is our child."""

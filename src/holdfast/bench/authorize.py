@@ -208,13 +208,13 @@ def _unheard(event: str, **facts: object) -> None:
 
 def issuer_rows() -> dict[str, Any]:
     """One issuer, and an account behind each test card."""
-    link = {"issuer_id": ISSUER_ID, "zone_mac": ZONE_MAC.hex(), "zone_pin": ZONE_PIN.hex(), "validity_days": 30}
+    zone = {"zone_mac": ZONE_MAC.hex(), "zone_pin": ZONE_PIN.hex()}
     account = {"issuer_id": ISSUER_ID, "kind": "debit", "expiry": "3012", "status": "normal", "frozen_percent": 100}
     accounts = [
         account | {"account_id": f"bench{n:06d}", "pan": card_number(n), "available_minor": AVAILABLE_MINOR}
         for n in range(CARDS)
     ]
-    return {"links": [link | {"over_hold": "guaranteed"}], "accounts": accounts}
+    return {"links": [zone | {"issuer_id": ISSUER_ID, "imk_ac": None, "habits": ""}], "accounts": accounts}
 
 
 async def _told(door: Path, command: str, arguments: dict[str, Any]) -> None:

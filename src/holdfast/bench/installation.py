@@ -30,7 +30,7 @@ def card_number(number: int) -> str:
 def acquirer_rows(issuer_address: str) -> dict[str, list[dict[str, Any]]]:
     """What the acquirer imports."""
     merchant = {"merchant_id": MERCHANT_ID, "name": "测试酒店", "name_en": "Bench Hotel", "mcc": "7011"}
-    rights = {"pre_auth_right": True, "ceiling_percent": 115, "validity_days": 30}
+    rights = {"pre_auth_right": True, "rules": ""}
     zone = {"zone_mac": ZONE_MAC.hex(), "zone_pin": ZONE_PIN.hex()}
     return {
         "merchants": [merchant | rights],
