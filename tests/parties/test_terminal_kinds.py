@@ -200,7 +200,7 @@ def test_a_balance_is_told_and_kept_nowhere() -> None:
     world = PosWorld().signed_on().on_its_own()
     world.command("balance", card={"track2": TRACK2}, pin="123456")
     sent = world.sent[-1]
-    assert (sent.get(26), sent.get(53), len(sent.get_bytes(52))) == ("12", "2600000000000000", 8)
+    assert (sent.get(26), sent.get(53), len(sent.get_bytes(52))) == ("12", "26" + "0" * 14, 8)
     outcome = world.answers(DE54="1002156C000000123456")
     assert outcome is not None
     assert (outcome["outcome"], outcome["amount"], outcome["balance"]) == ("approved", 0, 123_456)
