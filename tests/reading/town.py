@@ -11,6 +11,7 @@ from typing import Protocol
 import asyncpg
 
 from holdfast.clock import SECOND_US, mmdd
+from holdfast.domain.commands import Kind, Means
 from holdfast.domain.policy import Policy
 from holdfast.domain.records import ACQUIRER_LOGS, ACQUIRER_TABLES, ISSUER_LOGS, ISSUER_TABLES
 from holdfast.edges import sample
@@ -30,6 +31,7 @@ from holdfast.store.sqlite import SqliteReader, SqliteStore
 from holdfast.wire.codec import decode
 from holdfast.wire.dialect import ASCII_1987, UNIONPAY, Dialect
 from holdfast.wire.message import Message
+from holdfast.wire.settlement import Detail, Totals, pack_details, pack_end, pack_totals
 from tests.standard_terminal import StandardTerminal
 
 START_US = 1_795_000_000 * SECOND_US
@@ -296,6 +298,41 @@ class Till:
     async def void(self, card: str, amount_minor: int, code: str) -> Message:
         day = self.town.today()
         return await self.ask(self.terminal.void(pan_of(card), amount_minor, code, day, de14=sample.EXPIRY))
+
+    async def do(self, kind: Kind, card: str, amount_minor: int, **more: str) -> Message:
+        """Any kind of request; `more` are further fields (`de38`, …)."""
+        return await self.ask(self.message(kind, card, amount_minor, **more))
+
+    def message(self, kind: Kind, card: str, amount_minor: int, **more: str) -> bytes:
+        """The bytes of any kind of request."""
+        fields: dict[str, str | bytes] = {"de14": sample.EXPIRY, "de25": kind.condition, **more}
+        wire = kind.mti, kind.processing_code, kind.message_type
+        return self.terminal._business(*wire, pan_of(card), amount_minor, fields)
+
+    async def on(self, kind: Kind, card: str, amount_minor: int, original: Message, **more: str) -> Message:
+        """A request that refers to one that was answered so."""
+        return await self.do(kind, card, amount_minor, **self.naming(kind, original), **more)
+
+    def naming(self, kind: Kind, original: Message) -> dict[str, str]:
+        """How a linked request says what it means."""
+        posting = {"de37": original.get(37)} if kind.means is Means.POSTING else {}
+        return {"de38": original.get(38), "de61": "0" * 12 + original.get(13), **posting}
+
+    async def settlement(self, totals: Totals, batch: str = "") -> Message:
+        """0500; afterwards the terminal is in the next batch."""
+        batch = batch or self.terminal.batch
+        answer = await self.ask(self._of_batch("0500", f"00{batch}201", pack_totals(totals)))
+        self.terminal.batch = f"{int(batch) + 1:06d}"
+        return answer
+
+    async def upload(self, batch: str, details: list[Detail]) -> None:
+        """The details of a batch, and the end of the upload."""
+        await self.ask(self._of_batch("0320", f"00{batch}201", pack_details(details)))
+        await self.ask(self._of_batch("0320", f"00{batch}202", pack_end(len(details))))
+
+    def _of_batch(self, mti: str, control: str, said: str) -> bytes:
+        fields: dict[int, str | bytes] = {11: self.terminal._trace(), 48: said, 49: "156", 60: control, 63: "01 "}
+        return self.terminal._body(mti, fields)
 
     async def reverse(self) -> Message:
         assert self.terminal.sent is not None, "nothing was sent"

@@ -7,6 +7,7 @@ It runs beside a party that goes on writing, and never takes a change for a faul
    moment after these heads. A row that is not as rebuilt is not yet wrong, but in doubt: it may have changed since.
 3. Read the heads once more and follow. What a scan saw lies between the two heads, so a stored row in doubt must be
    one of the versions that its entries make in between. What stays in doubt is wrong.
+4. Add up the rebuilt rows: money and totals must agree over all of them together (`sums`).
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from typing import NamedTuple
 
 from holdfast.clock import rfc3339
 from holdfast.domain.generations import is_of
-from holdfast.domain.records import Answer, Hold, Request
+from holdfast.domain.records import Answer, Batch, Freeze, Hold, Request
 from holdfast.domain.tables import DUE, Row, Table
 from holdfast.errors import RegisterBroken
 from holdfast.ids import entry_id
@@ -118,6 +119,8 @@ class _Audit:
             stored, rebuilt = self._doubts[place], self.workbook.get(place)
             if not self._open_orders.excuse(place, stored, rebuilt):
                 self.problems.add(_difference(place, stored, rebuilt))
+        for sentence in self._book.sums(self.workbook.rows):
+            self.problems.add(sentence)
 
     def result(self) -> Audited:
         logs = [CheckedLog(log.log, log.size, log.root.hex()) for log in self._logs.values()]
@@ -232,7 +235,7 @@ def _entry_of(row: Row) -> str:
     """The entry to look at for this row."""
     if isinstance(row, Request | Answer):
         return f" ({row.entry})"
-    return f" (version {row.version})" if isinstance(row, Hold) else ""
+    return f" (version {row.version})" if isinstance(row, Hold | Freeze | Batch) else ""
 
 
 def _shown(value: object) -> str:

@@ -2,37 +2,49 @@
 
 Rule 1: one `Book` per party: which rows follow from its log, which of them an entry changes, what may be compared.
 Rule 2: several logs of one party say nothing of each other's order, so an entry comes when what it builds on is there:
-holds go by their version, a request is opened before it goes on. What is left open goes by time.
+holds and batches go by their version, a request is opened before it goes on. What is left open goes by time.
 Rule 3: of a due row only that it is there can follow from a log: its time and its attempts are the worker's affair.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from holdfast.domain import ledger, projections
-from holdfast.domain.commands import BY_NAME, EXPIRY, REVERSAL
 from holdfast.domain.hold import Reversal, State
 from holdfast.domain.records import (
     ACCOUNTS,
     ACQUIRER_LOGS,
     ANSWERS,
+    BATCHES,
     FREEZES,
     HOLDS,
     ISSUER_LOGS,
     REQUESTS,
     Account,
-    Hold,
     Request,
 )
 from holdfast.domain.tables import DUE, Due, Key, Row, Table
+from holdfast.reading.open_items import ANSWER, EXPIRE, RELEASE, TELL, UNDELIVERED, UNDO, waits_of
+from holdfast.reading.sums import Rows as AllRows
+from holdfast.reading.sums import book_sums, register_sums
 
 Facts: TypeAlias = Mapping[str, Any]
 Place: TypeAlias = tuple[Table, Key]
 Rows: TypeAlias = Mapping[Place, Row]
 
-OPENING = frozenset({"asked", "refused", "barred", "recorded"})
-UNDELIVERED = frozenset({"owed", "objected"})
-GOING_ON = frozenset({"answered", "unknown", "late", "undone", "objected"})
+BEFORE_A_REVERSAL = frozenset({"answered", "unknown", "delivered"})
+"""Phases that no request goes through any more once its reversal was recorded."""
+
+GOES_ON: dict[str, Callable[[Request], bool]] = {
+    "answered": lambda request: True,
+    "unknown": lambda request: True,
+    "late": lambda request: request.outcome != "asked",
+    "undone": lambda request: request.undo in UNDELIVERED,
+    "objected": lambda request: request.undo == "owed",
+    "delivered": lambda request: request.delivery == "owed" or request.outcome == "reversed",
+    "disputed": lambda request: request.delivery == "owed",
+}
+"""Phases of a request that is open -> whether it is at the point at which they can come."""
 
 
 class Book(NamedTuple):
@@ -40,7 +52,8 @@ class Book(NamedTuple):
 
     `changes` gives the rows that an entry changes, out of those before it (None: no row any more). `ready` says whether
     what an entry builds on is there. `comparable` leaves out of a row what no entry says. `may_stay` says whether a row
-    that the log does not ask for may be there all the same. `complaint` is what is wrong with an entry by itself.
+    that the log does not ask for may be there all the same. `complaint` is what is wrong with an entry by itself,
+    `sums` what does not add up over all rows together.
     """
 
     party: str
@@ -51,49 +64,35 @@ class Book(NamedTuple):
     comparable: Callable[[Row], Row]
     may_stay: Callable[[Rows, Row], bool]
     complaint: Callable[[Facts], str | None]
+    sums: Callable[[AllRows], Iterator[str]]
 
 
 # --- acquirer -----------------------------------------------------------------------------------------------------
 
 
 def acquirer_changes(known: Rows, facts: Facts) -> dict[Place, Row]:
-    """Requests, holds and duties after an entry of the register. KeyError when it goes on with what nobody opened."""
-    kind, phase = facts["kind"], facts.get("phase")
-    if kind not in BY_NAME and kind not in (REVERSAL, EXPIRY):
-        return {}
-    after: dict[Place, Row] = {}
-    if phase in OPENING:
-        _request(after, projections.opened(facts))
-    elif phase in GOING_ON:
-        _request(after, _went_on(known[REQUESTS, facts["trace_key"]], facts))
-    if facts.get("undoes") == Reversal.TAKEN_OUT:
-        _request(after, projections.reversed_by(known[REQUESTS, facts["reverses"]], facts))
-    if "hold" in facts:
-        hold_id = facts["hold"]["id"]
-        hold = known.get((HOLDS, hold_id)) or projections.placed(facts, known[REQUESTS, facts["trace_key"]])
-        _hold(after, projections.hold_after(hold, facts))
+    """Requests, holds, batches and duties after an entry of the register.
+
+    KeyError when it goes on with what nobody opened.
+    """
+    after: dict[Place, Row] = dict(projections.changes(known, facts))
+    for place, row in tuple(after.items()):
+        if place[0] is REQUESTS:
+            after[place] = request = _as_reversed(known, row, facts)
+            waits = waits_of(request)
+            for kind in (ANSWER, UNDO, TELL, RELEASE):
+                _duty(after, f"{kind}:{request.trace_key}", kind in waits)
+        elif place[0] is HOLDS:
+            _duty(after, f"{EXPIRE}:{row.hold_id}", row.state == State.HELD)
     return after
 
 
-def _went_on(request: Request, facts: Facts) -> Request:
-    after = projections.continued(request, facts)
-    if facts["phase"] == "unknown" and request.outcome == "reversed":
-        # The reversal was written by another worker, into another log. Only a request that is still asked can become
-        # unknown, so this came first.
-        return after._replace(outcome=request.outcome, undo=request.undo)
-    return after
-
-
-def _request(after: dict[Place, Row], request: Request) -> None:
-    """A request, and the due rows for what is in flight and for what is owed to the issuer."""
-    after[REQUESTS, request.trace_key] = request
-    _duty(after, f"answer:{request.trace_key}", request.outcome == "asked")
-    _duty(after, f"undo:{request.trace_key}", request.undo in UNDELIVERED)
-
-
-def _hold(after: dict[Place, Row], hold: Hold) -> None:
-    after[HOLDS, hold.hold_id] = hold
-    _duty(after, f"expire:{hold.hold_id}", hold.state == State.HELD)
+def _as_reversed(known: Rows, after: Request, facts: Facts) -> Request:
+    """The request after an entry; one that another worker's reversal has outrun came before that all the same."""
+    before = known.get((REQUESTS, after.trace_key))
+    if before is None or before.outcome != "reversed" or facts["phase"] not in BEFORE_A_REVERSAL:
+        return after
+    return after._replace(outcome=before.outcome, undo=before.undo, delivery=before.delivery)
 
 
 def _duty(after: dict[Place, Row], key: str, stands: bool) -> None:
@@ -101,25 +100,24 @@ def _duty(after: dict[Place, Row], key: str, stands: bool) -> None:
 
 
 def acquirer_ready(known: Rows, facts: Facts) -> bool:
-    """Whether the version of the hold and the state of the request that an entry builds on are there."""
-    change = facts.get("hold")
-    if change is not None:
-        hold = known.get((HOLDS, change["id"]))
-        if (hold.version if hold else 0) != change["version"] - 1:
-            return False
+    """Whether the versions and the state of the request that an entry builds on are there."""
+    if not (_follows(known, HOLDS, facts.get("hold")) and _follows(known, BATCHES, facts.get("batch"))):
+        return False
     if facts.get("undoes") == Reversal.TAKEN_OUT and (REQUESTS, facts["reverses"]) not in known:
         return False
-    phase = facts.get("phase")
-    if phase not in GOING_ON:
+    goes_on = GOES_ON.get(facts.get("phase", ""))
+    if goes_on is None or "trace_key" not in facts:
         return True
     request = known.get((REQUESTS, facts["trace_key"]))
-    if request is None:
-        return False
-    if phase == "late":
-        return bool(request.outcome != "asked")
-    if phase == "undone":
-        return bool(request.undo in UNDELIVERED)
-    return bool(request.undo == "owed") if phase == "objected" else True
+    return request is not None and goes_on(request)
+
+
+def _follows(known: Rows, table: Table, change: Facts | None) -> bool:
+    """Whether a change makes the next version of its row."""
+    if change is None:
+        return True
+    row = known.get((table, change["id"]))
+    return bool((row.version if row else 0) == change["version"] - 1)
 
 
 class OpenOrders:
@@ -153,10 +151,12 @@ def _without_worker(row: Row) -> Row:
     return row._replace(due_us=0, attempts=0, since_us=0) if isinstance(row, Due) else row
 
 
-def _expiry_of_known_hold(known: Rows, row: Row) -> bool:
-    """The due row of a hold's end stays until its time, also when the hold was completed or voided before."""
-    kind, _, hold_id = row[0].partition(":")
-    return isinstance(row, Due) and kind == "expire" and (HOLDS, hold_id) in known
+def _until_its_time(known: Rows, row: Row) -> bool:
+    """A due row stays until its time when its hold was completed or voided before, or its completion reversed."""
+    if not isinstance(row, Due):
+        return False
+    kind, _, key = row.key.partition(":")
+    return (kind == EXPIRE and (HOLDS, key) in known) or (kind == RELEASE and (REQUESTS, key) in known)
 
 
 def _no_complaint(facts: Facts) -> str | None:
@@ -166,12 +166,13 @@ def _no_complaint(facts: Facts) -> str | None:
 REGISTER = Book(
     "acquirer",
     ACQUIRER_LOGS,
-    (REQUESTS, HOLDS, DUE),
+    (REQUESTS, HOLDS, BATCHES, DUE),
     acquirer_changes,
     acquirer_ready,
     _without_worker,
-    _expiry_of_known_hold,
+    _until_its_time,
     _no_complaint,
+    register_sums,
 )
 
 # --- issuer -------------------------------------------------------------------------------------------------------
@@ -201,4 +202,5 @@ ISSUER_BOOK = Book(
     _issuer_comparable,
     lambda known, row: False,
     unbalanced,
+    book_sums,
 )
