@@ -21,7 +21,8 @@ from tests.edges.test_register import Command, Lived, lived, typed
 
 __all__ = ["lived", "typed"]
 
-BESIDE = {"amount_decimal", "pre_auth_amount_decimal", "schema_version"}
+AMOUNTS = ("amount", "pre_auth_amount", "completed_amount", "refunded_amount")
+BESIDE = {*(f"{name}_decimal" for name in AMOUNTS), "schema_version"}
 
 OF_TEXT: dict[str, Callable[[str], Any]] = {
     TEXT: str,
@@ -108,8 +109,9 @@ READERS = {"csv": read_csv, "parquet": read_parquet, "xlsx": read_xlsx}
 def expected(row: dict[str, Any], schema: Schema) -> dict[str, Any]:
     """A row of `register list --json` as an export says it."""
     told: dict[str, Any] = {**row, "schema_version": schema.version}
-    told["date"], told["time"] = date.fromisoformat(row["date"]), time.fromisoformat(row["time"])
-    for name in ("amount", "pre_auth_amount"):
+    told["time"] = time.fromisoformat(row["time"])
+    told |= {name: date.fromisoformat(row[name]) for name in ("date", "business_date") if name in row}
+    for name in AMOUNTS:
         if name in row:
             told[f"{name}_decimal"] = None if row[name] is None else Decimal(row[name]) / 100
     if "facts" in row:

@@ -132,7 +132,10 @@ def test_list_filters(lived: Lived, typed: Command) -> None:
     [
         (["--amount", "ten"], "amount 'ten' is not money"),
         (["--date", "yesterday"], "date 'yesterday' is not a day, like 2026-11-22 or 1122"),
-        (["--kind", "completions"], "--kind 'completions' is not one of pre-authorization, void, completion, reversal"),
+        (
+            ["--kind", "completions"],
+            "--kind 'completions' is not one of pre-authorization, increment, moto-pre-authorization",
+        ),
         (["--card-last4", "12"], "--card-last4 '12' is not the last four digits of a card"),
         (["--trace-key", "T1"], "trace key 'T1' is not terminal/batch/trace/MTI"),
         (["--db", "mysql://here"], "a database address looks like postgresql://"),
@@ -176,7 +179,13 @@ def test_show_tells_an_entry_with_its_request(lived: Lived, typed: Command) -> N
 def test_show_reads_money_with_its_point_and_a_hold_in_words(lived: Lived, typed: Command) -> None:
     assert re.search(r"^amount +460\.50 *$", typed("show", "A-000010", *lived.options).out, re.MULTILINE)
     printed = typed("show", "A-000005", *lived.options)
-    assert "hold                A-000004 version 1, place 500.00, expires 2026-12-1" in printed.out
+    said = " ".join(printed.out.split())
+    assert re.search(r"hold A-000004 version 1, place 500\.00, code \d{6}, on 2026-11-18, expires 2026-12-18", said)
+    completed = typed("show", "A-000011", *lived.options).out
+    assert re.search(r"^batch +T0000001/000001 version 1, counts as debit 460\.50 *$", completed, re.MULTILINE)
+    assert (
+        "Hold A-000004 is completed: asked for 500.00, completed 460.50\n  place 500.00 by A-000004, code" in completed
+    )
     assert "A-000004 version 2, complete 460.50" in typed("show", "A-000011", *lived.options).out
     assert "{'" not in printed.out
 
@@ -256,10 +265,10 @@ def test_checkpoints_and_what_lies_between_them(lived: Lived, typed: Command, tm
 def test_verify_says_ok_and_then_names_what_was_changed(lived: Lived, typed: Command) -> None:
     printed = typed("verify", "--json", *lived.options)
     (said,) = printed.lines
-    assert (printed.code, said["ok"], said["entries"], said["problems"]) == (0, True, 67, [])
+    assert (printed.code, said["ok"], said["entries"], said["problems"]) == (0, True, 73, [])
     logs = said["logs"]
     assert isinstance(logs, list)
-    assert [(log["log"], log["size"]) for log in logs] == [("A", 32), ("I", 35)]
+    assert [(log["log"], log["size"]) for log in logs] == [("A", 32), ("I", 41)]
     assert typed("verify", *lived.options).out.rstrip().endswith("every row follows from them")
 
     lived.spoil("UPDATE entries SET leaf = sha256(leaf) WHERE number = 11")

@@ -15,6 +15,8 @@ FIELDS = (
     *("entry", "at", "date", "time", "kind", "outcome", "response_code", "merchant_id", "merchant_name", "terminal_id"),
     *("operator", "card", "issuer", "amount", "currency", "pre_auth_amount", "trace_key", "rrn"),
     *("authorization_code", "original", "reason", "leaf"),
+    *("asked_entry", "business_date", "batch", "scheme", "hold", "hold_state", "completed_amount", "refunded_amount"),
+    *("rest", "waits_for"),
 )
 
 
@@ -86,6 +88,16 @@ async def test_a_row_has_the_fields_of_the_contract(ground: MemoryGround) -> Non
         original="A-000005",
         reason=None,
         leaf=entry.leaf.hex(),
+        asked_entry="A-000010",
+        business_date="2026-11-18",
+        batch="T0000001/000001",
+        scheme="CUP",
+        hold="A-000004",
+        hold_state="completed",
+        completed_amount=46_050,
+        refunded_amount=0,
+        rest=None,
+        waits_for=None,
     )
     assert completion.authorization_code == decode_strict(entry.body)["authorization_code"]
 

@@ -2,7 +2,8 @@
 
 import asyncio
 import sys
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from enum import Enum, auto
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
@@ -28,6 +29,7 @@ from holdfast.edges.register_filters import (
 from holdfast.errors import BadInput, RegisterBroken, StoreError, Unreachable
 from holdfast.reading import proofs
 from holdfast.reading.audit import Audited, verify
+from holdfast.reading.batches import BatchRow, batches
 from holdfast.reading.rebuild import ISSUER_BOOK, REGISTER
 from holdfast.reading.timeline import detail, entry_of
 from holdfast.reading.views import Filters, Register
@@ -47,6 +49,9 @@ app = typer.Typer(
 )
 
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="An entry (A-000123), an RRN or a trace key.")]
+LimitOption = Annotated[
+    int | None, typer.Option(min=1, help=f"At most so many; {SHOWN_MAX} in a table where not given.")
+]
 LogOption = Annotated[str, typer.Option("--log", help="Which log, where there are several.")]
 
 
@@ -64,31 +69,80 @@ def list_rows(
     kind: KindOption = None,
     rrn: RrnOption = None,
     trace_key: TraceKeyOption = "",
-    limit: Annotated[
-        int | None, typer.Option(min=1, help=f"At most so many; {SHOWN_MAX} in a table where not given.")
-    ] = None,
+    open_only: Annotated[
+        bool, typer.Option("--open", help="Holds that stand, requests in doubt, and what an issuer must still be told.")
+    ] = False,
+    limit: LimitOption = None,
     json: JsonOption = False,
 ) -> None:
     """List requests in their present state, newest first; with --entries the facts behind them."""
+    if open_only and entries:
+        raise BadInput("--open lists requests and --entries the facts behind them: leave one out")
     filters = filters_of(day, terminal, merchant, card_last4, amount, kind, rrn, trace_key)
-    run(print_list(installation(data, db, keys), filters, entries, limit, json))
+    which = Which.ENTRIES if entries else Which.OPEN if open_only else Which.ROWS
+    run(print_list(installation(data, db, keys), filters, which, limit, json))
 
 
-async def print_list(at: Installation, filters: Filters, entries: bool, limit: int | None, json: bool) -> None:
+class Which(Enum):
+    """What is listed."""
+
+    ROWS = auto()
+    OPEN = auto()
+    ENTRIES = auto()
+
+
+async def print_list(at: Installation, filters: Filters, which: Which, limit: int | None, json: bool) -> None:
     """JSON row by row as they come; a table once it is whole."""
     async with open_reader(at.dsns) as reader:
         register = Register(reader)
-        wanted = limit if json or limit else SHOWN_MAX + 1
-        rows = register.entries(filters, wanted) if entries else register.rows(filters, wanted)
+        asked = {Which.ROWS: register.rows, Which.OPEN: register.open_rows, Which.ENTRIES: register.entries}[which]
+        rows: AsyncIterator[Any] = asked(filters, limit if json or limit else SHOWN_MAX + 1)
         if json:
             async for row in rows:
                 print_json(row._asdict())
             return
         shown = [row async for row in rows]
     cut = limit is None and len(shown) > SHOWN_MAX
-    show_as.print_rows(shown[:SHOWN_MAX] if cut else shown, entries)
+    shown = shown[:SHOWN_MAX] if cut else shown
+    if which is Which.OPEN:
+        show_as.print_open(shown)
+    else:
+        show_as.print_rows(shown, which is Which.ENTRIES)
     if cut:
         sys.stdout.write(f"These are the newest {SHOWN_MAX}: --limit shows more, filters show others.\n")
+
+
+@app.command("batches")
+def list_batches(
+    data: DataOption = None,
+    db: DbOption = "",
+    keys: KeysOption = None,
+    terminal: TerminalOption = None,
+    limit: LimitOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List the batches of terminals: what the register counts, what the terminal said, and what changed since."""
+    run(print_batches(installation(data, db, keys), terminal, limit, json))
+
+
+async def print_batches(at: Installation, terminal: str | None, limit: int | None, json: bool) -> None:
+    """JSON batch by batch as they come; a table once it is whole."""
+    most = limit if json or limit else SHOWN_MAX
+    shown: list[BatchRow] = []
+    cut = False
+    async with open_reader(at.dsns) as reader:
+        async for row in batches(reader, terminal):
+            cut = most is not None and len(shown) == most
+            if cut:
+                break
+            shown.append(row)
+            if json:
+                print_json(row.as_json())
+    if json:
+        return
+    show_as.print_batches(shown)
+    if cut:
+        sys.stdout.write(f"There are more than these {most}: --limit shows more, --terminal others.\n")
 
 
 @app.command("export")

@@ -1,6 +1,6 @@
 """How the answers of `holdfast register` look: JSON for programs, tables that read well in a hundred columns."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -9,22 +9,57 @@ from rich.table import Table
 from rich.text import Text
 
 from holdfast.clock import rfc3339
-from holdfast.domain.commands import AUDIT, BUSINESS_KINDS, EXPIRY, FINDING, REVERSAL, SIGN_ON
+from holdfast.domain.commands import (
+    AUDIT,
+    BATCH_UPLOAD,
+    BUSINESS_KINDS,
+    CLAIM,
+    DOWNLOAD,
+    EXPIRY,
+    FINDING,
+    RELEASE,
+    REVERSAL,
+    SCRIPT_NOTICE,
+    SETTLEMENT,
+    SIGN_OFF,
+    SIGN_ON,
+)
+from holdfast.domain.hold import State
 from holdfast.edges.output import person
 from holdfast.money import format_amount
 from holdfast.reading.audit import Audited
-from holdfast.reading.timeline import Detail
+from holdfast.reading.batches import BatchRow
+from holdfast.reading.timeline import Detail, HoldRow
 from holdfast.reading.views import EntryRow, RegisterRow
 from holdfast.register.checkpoint import parse
 from holdfast.store.interface import Checkpoint
+from holdfast.wire.settlement import ClassTotals, Totals
 
-COLOURS = {"approved": "green", "declined": "red", "unknown": "yellow", "reversed": "magenta", "expired": "blue"}
-SHORT_KINDS = {"pre-authorization": "pre-auth"}
+COLOURS = {
+    "approved": "green",
+    "declined": "red",
+    "unknown": "yellow",
+    "claimed": "yellow",
+    "reversed": "magenta",
+    "expired": "blue",
+    "balanced": "green",
+    "not balanced": "red",
+    "not compared": "red",
+}
+SHORT_KINDS = {
+    "pre-authorization": "pre-auth",
+    "moto-pre-authorization": "moto-pre-auth",
+    "completion-advice": "advice",
+}
 """So that a line fits into eighty columns."""
 
-KINDS = (*(kind.name for kind in BUSINESS_KINDS), REVERSAL, SIGN_ON, EXPIRY, FINDING, AUDIT)
+OF_THE_BATCH = (SIGN_ON, SIGN_OFF, SETTLEMENT, BATCH_UPLOAD, CLAIM, SCRIPT_NOTICE, DOWNLOAD)
+KINDS = (*(kind.name for kind in BUSINESS_KINDS), REVERSAL, *OF_THE_BATCH, RELEASE, EXPIRY, FINDING, AUDIT)
 
 RIGHT = frozenset({"amount", "entries"})
+
+WIDE = 95
+"""A screen of so many columns has room for the state of holds, too."""
 
 
 def print_rows(rows: Sequence[RegisterRow | EntryRow], entries: bool) -> None:
@@ -34,37 +69,52 @@ def print_rows(rows: Sequence[RegisterRow | EntryRow], entries: bool) -> None:
     elif entries:
         _print_entries([row for row in rows if isinstance(row, EntryRow)])
     else:
-        columns = ("entry", "when", "kind", "outcome", "amount", "card", "terminal", "code")
-        _print(columns, (_request_cells(row) for row in rows if isinstance(row, RegisterRow)))
+        _print_requests([row for row in rows if isinstance(row, RegisterRow)], "code")
 
 
-def _request_cells(row: RegisterRow) -> list[str | Text]:
-    outcome = Text(f"{row.outcome} {row.response_code or ''}".rstrip(), style=COLOURS.get(row.outcome, ""))
-    return [
-        row.entry,
-        _when(row),
-        SHORT_KINDS.get(row.kind, row.kind),
-        outcome,
-        format_amount(row.amount),
-        f"…{row.card[-4:]}" if row.card else "",
-        row.terminal_id,
-        row.authorization_code or "",
-    ]
+def print_open(rows: Sequence[RegisterRow]) -> None:
+    """Requests, and what each waits for."""
+    if rows:
+        _print_requests(rows, "waits for")
+    else:
+        person().print("nothing is open that fits")
+
+
+def _print_requests(rows: Sequence[RegisterRow], last: str) -> None:
+    columns = ["entry", "when", "kind", "outcome", "amount", "card", "terminal", "hold", last]
+    if person().width < WIDE:
+        columns.remove("hold")
+    _print(columns, ([_request_cells(row)[column] for column in columns] for row in rows))
+
+
+def _request_cells(row: RegisterRow) -> Mapping[str, str | Text]:
+    return {
+        "entry": row.entry,
+        "when": _when(row),
+        "kind": SHORT_KINDS.get(row.kind, row.kind),
+        "outcome": Text(f"{row.outcome} {row.response_code or ''}".rstrip(), style=COLOURS.get(row.outcome, "")),
+        "amount": format_amount(row.amount),
+        "card": f"…{row.card[-4:]}" if row.card else "",
+        "terminal": row.terminal_id,
+        "hold": row.hold_state or "",
+        "code": row.authorization_code or "",
+        "waits for": row.waits_for or "",
+    }
 
 
 def _print_entries(rows: Iterable[EntryRow]) -> None:
-    columns = ("entry", "when", "kind", "phase", "outcome", "amount", "trace key")
+    columns = ("entry", "when", "kind", "what happened", "amount", "trace key")
     _print(columns, (_entry_cells(row) for row in rows))
 
 
 def _entry_cells(row: EntryRow) -> list[str | Text]:
-    outcome = Text(" ".join(filter(None, (row.outcome, row.response_code))), style=COLOURS.get(row.outcome or "", ""))
+    told = dict.fromkeys(filter(None, (row.phase, row.outcome, row.response_code)))
+    happened = Text(" ".join(told), style=COLOURS.get(row.outcome or "", ""))
     return [
         row.entry,
         _when(row),
         SHORT_KINDS.get(row.kind, row.kind),
-        row.phase or "",
-        outcome,
+        happened,
         "" if row.amount is None else format_amount(row.amount),
         row.trace_key or "",
     ]
@@ -83,6 +133,7 @@ def detail_json(detail: Detail) -> dict[str, Any]:
         **{name: getattr(entry, name) for name in ("entry", "at", "date", "time", "kind", "leaf")},
         "facts": entry.facts,
         "request": row or None,
+        "hold_now": detail.hold._asdict() if detail.hold else None,
         "candidates": detail.candidates,
         "timeline": [each._asdict() for each in detail.timeline],
         "timeline_complete": detail.complete,
@@ -98,6 +149,8 @@ def print_detail(detail: Detail) -> None:
             facts.add_row(Text(name, style="bold"), Text(fact(name, value)))
     facts.add_row(Text("leaf", style="bold"), Text(detail.entry.leaf))
     console.print(facts)
+    if detail.hold is not None:
+        _print_hold(detail.hold)
     for candidate in detail.candidates:
         differs = "; ".join(
             f"{each['what']}: given {each['given'] or 'nothing'}, registered {each['registered']}"
@@ -105,30 +158,70 @@ def print_detail(detail: Detail) -> None:
         )
         console.print(Text(f"near miss {candidate['hold']}: {differs}", style="yellow"))
     if detail.timeline:
-        console.print("\nThe same request and hold:")
+        console.print("\nWhat else belongs to it:")
         _print_entries(detail.timeline)
     if not detail.complete:
         console.print("The register goes on; later entries were not looked at.")
 
 
 def fact(name: str, value: Any) -> str:
-    """One fact of an entry as a person reads it: money with its point, a hold in words, the rest as JSON."""
+    """One fact of an entry as a person reads it: money with its point, hold and batch in words, the rest as JSON."""
     if name == "amount" and isinstance(value, int):
         return format_amount(value)
     if name == "hold" and isinstance(value, dict):
         return _hold(value)
+    if name == "batch" and isinstance(value, dict):
+        return _batch(value)
     return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
 def _hold(change: dict[str, Any]) -> str:
     told = [f"{change['id']} version {change['version']}"]
     if "act" in change:
-        name, _, amount_minor = change["act"]
+        name, _, amount_minor, *terms = change["act"]
         told.append(f"{name} {format_amount(amount_minor)}" if amount_minor else name)
-    if "expires" in change:
-        told.append(f"expires {rfc3339(change['expires'])}")
-    others = (name for name in change if name not in ("id", "version", "act", "expires", "placed_on"))
-    return ", ".join([*told, *(f"{name} {change[name]}" for name in others)])
+        told += _terms(terms[0] if terms else {})
+    if "out" in change:
+        told.append(f"takes out {change['out']}")
+    return ", ".join(told)
+
+
+def _batch(change: dict[str, Any]) -> str:
+    told = f"{change['id']} version {change['version']}"
+    if "count" in change:
+        counts = "counts as" if change["count"] > 0 else "no longer counts as"
+        return f"{told}, {counts} {change['total'].replace('_', ' ')} {format_amount(change['amount'])}"
+    what = "settled" if "settled" in change else "uploaded"
+    return f"{told}, {what} {orjson.dumps(change[what]).decode()}"
+
+
+TERMS: dict[str, Callable[[Any], str]] = {
+    "code": lambda code: f"code {code}",
+    "on": lambda on: f"on {on}",
+    "expires_us": lambda expires_us: f"expires {rfc3339(expires_us)}",
+    "batch_id": lambda batch_id: f"batch {batch_id}",
+    "frozen_minor": lambda frozen_minor: f"frozen {format_amount(frozen_minor)}",
+    "advised": lambda _: "advised",
+}
+"""What an act fixes beside its amount, in words."""
+
+
+def _terms(terms: Mapping[str, Any]) -> list[str]:
+    return [say(terms[name]) for name, say in TERMS.items() if name in terms]
+
+
+def _print_hold(hold: HoldRow) -> None:
+    """The hold as it is now: its money, and the acts in force."""
+    money = f"asked for {format_amount(hold.pre_auth_amount)}, completed {format_amount(hold.completed_amount)}"
+    refunded = f", refunded {format_amount(hold.refunded_amount)}" if hold.refunded_amount else ""
+    until = f" until {hold.expires}" if hold.expires and hold.state == State.HELD else ""
+    console = person()
+    console.print(Text(f"\nHold {hold.hold} is {hold.state}{until}: {money}{refunded}"), soft_wrap=True)
+    for act in hold.acts:
+        amount = f" {format_amount(act['amount'])}" if act["amount"] else ""
+        console.print(
+            Text(f"  {act['act']}{amount} by {act['by']}{''.join(f', {t}' for t in _terms(act))}"), soft_wrap=True
+        )
 
 
 def _headline(detail: Detail) -> list[tuple[str, str]]:
@@ -137,8 +230,51 @@ def _headline(detail: Detail) -> list[tuple[str, str]]:
     if detail.request is not None:
         row = detail.request
         told.append(("present state", f"{row.outcome} {row.response_code or ''}, shown as {row.entry}"))
+        if row.asked_entry != row.entry:
+            told.append(("asked as", row.asked_entry))
+        if row.waits_for:
+            told.append(("waits for", row.waits_for))
         told.append(("merchant", f"{row.merchant_id} {row.merchant_name or ''}"))
     return told
+
+
+def print_batches(rows: Sequence[BatchRow]) -> None:
+    """Batches with the register's totals and the terminal's, in brackets of how many requests; foreign cards apart."""
+    if not rows:
+        person().print("no batch is registered that fits")
+        return
+    columns = ("batch", "settlement", "register", "terminal", "carried over")
+    _print(columns, (_batch_cells(row) for row in rows))
+
+
+def _batch_cells(row: BatchRow) -> list[str | Text]:
+    settlement = Text(row.state, style=COLOURS.get(row.state, ""))
+    if row.settled is not None:
+        settlement.append(f"\n{_short(row.settled)}", style="default")
+    elif row.opened is not None:
+        settlement.append(f"\nsince {_short(row.opened)}", style="default")
+    return [row.batch, settlement, _totals(row.ours), _totals(row.told), _totals(row.carried_over)]
+
+
+def _short(moment: str) -> str:
+    """`11-22 21:34` of an RFC 3339 time."""
+    return f"{moment[5:10]} {moment[11:16]}"
+
+
+def _totals(totals: Totals | None) -> str:
+    if totals is None:
+        return ""
+    foreign = _half(totals.foreign)
+    lines = [*_half(totals.domestic), *(["foreign", *foreign] if foreign else [])]
+    return "\n".join(lines) or format_amount(0)
+
+
+def _half(half: ClassTotals) -> list[str]:
+    sides = (
+        ("debit", half.debit_amount_minor, half.debit_count),
+        ("credit", half.credit_amount_minor, half.credit_count),
+    )
+    return [f"{side} {format_amount(amount)} ({count})" for side, amount, count in sides if amount or count]
 
 
 def audit_json(audited: Iterable[Audited]) -> dict[str, Any]:

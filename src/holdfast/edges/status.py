@@ -1,7 +1,12 @@
-"""`holdfast status`: what runs in an installation, how long its logs are, and what is open."""
+"""`holdfast status`: what runs in an installation, how long its logs are, and what is open.
+
+What is open is counted by the database: nothing is fetched that is only to be counted.
+"""
 
 import asyncio
+import contextlib
 from collections import Counter
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +14,9 @@ import asyncpg
 import typer
 
 from holdfast.clock import rfc3339
+from holdfast.domain.commands import FINDING
 from holdfast.domain.hold import State
-from holdfast.domain.records import FREEZES, HOLDS
+from holdfast.domain.records import BATCHES, FREEZES, HOLDS, REQUESTS
 from holdfast.domain.tables import DUE
 from holdfast.edges.output import print_json, print_table
 from holdfast.edges.places import DataOption, DbOption, JsonOption, KeysOption, data_path, database_of
@@ -27,12 +33,36 @@ NOT_READY = 4
 """The exit code for what cannot be reached yet."""
 
 IN_DOUBT = ("answer", "undo")
-"""Due rows of the acquirer that stand for an outcome not known to both sides: an answer, or a reversal, to come."""
+"""Due rows of the acquirer that stand for an outcome not known to both sides: an answer, or a reversal, to come. A
+refund that the issuer has not answered is in doubt, too: it waits to be told again."""
 
 _HELD = {ACQUIRER: HOLDS, ISSUER: FREEZES}
 """The holds of each party: a due row for its end stays when a hold ends otherwise, so the holds are counted."""
 
-_OPEN = f"SELECT split_part(key, ':', 1) AS kind, count(*) AS n FROM {DUE.name} GROUP BY 1"  # noqa: S608
+# ruff: noqa: S608 - every name in a statement comes from our own table definitions
+
+_OPEN = f"SELECT split_part(key, ':', 1) AS kind, count(*) AS n FROM {DUE.name} GROUP BY 1"
+_IN_DOUBT = f"""
+    SELECT count(*) FROM {DUE.name} AS due JOIN {REQUESTS.name} AS request
+    ON request.trace_key = substr(due.key, strpos(due.key, ':') + 1)
+    WHERE due.key NOT LIKE 'expire:%' AND
+        (split_part(due.key, ':', 1) = ANY($1) OR request.outcome = 'asked')
+"""
+_UNDELIVERED = f"""
+    SELECT count(*) FILTER (WHERE due.key LIKE 'tell:%') AS advices,
+        count(*) FILTER (WHERE due.key LIKE 'release:%') AS releases
+    FROM {DUE.name} AS due JOIN {REQUESTS.name} AS request
+    ON request.trace_key = substr(due.key, strpos(due.key, ':') + 1)
+    WHERE due.key NOT LIKE 'expire:%' AND request.delivery = 'owed'
+"""
+_FINDINGS = "SELECT count(*) FROM entries WHERE kind = $1"
+# The first trace key of a batch is that of its first request, and an index away.
+_BATCHES = f"""
+    SELECT count(*) AS open, min((
+        SELECT at_us FROM {REQUESTS.name} AS request WHERE request.batch_id = batch.batch_id ORDER BY trace_key LIMIT 1
+    )) AS oldest_us
+    FROM {BATCHES.name} AS batch WHERE settled = ''
+"""
 
 
 def status(data: DataOption = None, db: DbOption = "", keys: KeysOption = None, json: JsonOption = False) -> None:
@@ -55,7 +85,14 @@ def print_status(shown: dict[str, Any]) -> None:
     print_table("logs", ("party", "log", "entries"), (tuple(row.values()) for row in shown["logs"]))
     waits = [(party, kind, n) for party, counts in shown["open"].items() for kind, n in sorted(counts.items())]
     print_table("open", ("party", "waits for", "how many"), waits)
+    holds = [(party, state, n) for party, counts in shown["holds"].items() for state, n in sorted(counts.items())]
+    print_table("holds", ("party", "state", "how many"), holds)
+    undelivered, batches = shown["undelivered"], shown["batches"]
+    since = f", the oldest since {batches['oldest']}" if batches["oldest"] else ""
     print(f"in doubt: {shown['in_doubt']}")
+    print(f"not acknowledged yet: {undelivered['advices']} advices, {undelivered['releases']} releases")
+    print(f"findings: {shown['findings']}{', see `register list --entries --kind finding`' * bool(shown['findings'])}")
+    print(f"batches not settled: {batches['open']}{since}")
 
 
 async def gathered(data: Path | None, db: str, keys: Path | None) -> dict[str, Any]:
@@ -72,9 +109,7 @@ async def gathered(data: Path | None, db: str, keys: Path | None) -> dict[str, A
             "since": rfc3339(notice.since_us),
         }
         shown["processes"] = [await process_status(folder, name) for name in notice.names]
-    logs, waits = await recorded(dsns)
-    in_doubt = sum(waits[ACQUIRER][kind] for kind in IN_DOUBT)
-    return shown | {"logs": logs, "open": waits, "in_doubt": in_doubt}
+    return shown | await recorded(dsns)
 
 
 async def process_status(folder: DataFolder, name: str) -> dict[str, Any]:
@@ -91,10 +126,11 @@ async def process_status(folder: DataFolder, name: str) -> dict[str, Any]:
     return {"process": name, "says": answer["reason"]}
 
 
-async def recorded(dsns: RoleDsns) -> tuple[list[dict[str, Any]], dict[str, Counter[str]]]:
-    """The logs of both parties, and their due rows by kind."""
+async def recorded(dsns: RoleDsns) -> dict[str, Any]:
+    """The logs of both parties, and what is open there."""
     logs: list[dict[str, Any]] = []
-    waits: dict[str, Counter[str]] = {}
+    waits: dict[str, dict[str, int]] = {}
+    holds: dict[str, dict[str, int]] = {}
     for party, dsn in ((ACQUIRER, dsns.reader_acquirer), (ISSUER, dsns.reader_issuer)):
         reader = await PostgresReader.connect(dsn, party)
         try:
@@ -102,20 +138,42 @@ async def recorded(dsns: RoleDsns) -> tuple[list[dict[str, Any]], dict[str, Coun
         finally:
             await reader.close()
         logs += [{"party": party, "log": head.log, "entries": head.frontier.size} for head in heads]
-        waits[party] = await due_by_kind(dsn, party)
-    return logs, waits
+        async with counting(dsn, party) as connection:
+            waits[party], holds[party] = await waiting(connection, party)
+    async with counting(dsns.reader_acquirer, ACQUIRER) as connection:
+        return {"logs": logs, "open": waits, "holds": holds} | await register_counts(connection)
 
 
-async def due_by_kind(dsn: str, party: str) -> Counter[str]:
-    """How many rows wait for what."""
+@contextlib.asynccontextmanager
+async def counting(dsn: str, party: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to a party's schema; Unreachable when the database does not answer."""
     try:
         connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S, server_settings={"search_path": party})
         try:
-            waits = Counter({row["kind"]: row["n"] for row in await connection.fetch(_OPEN)})
-            held = f"SELECT count(*) FROM {_HELD[party].name} WHERE state = $1"  # noqa: S608
-            waits["expire"] = await connection.fetchval(held, State.HELD.value)
-            return +waits
+            yield connection
         finally:
             await connection.close(timeout=CONNECT_TIMEOUT_S)
     except (asyncpg.PostgresError, OSError, TimeoutError) as error:
         raise Unreachable(f"the database at {where(dsn)} does not answer: {one_line(error)}") from error
+
+
+async def waiting(connection: asyncpg.Connection, party: str) -> tuple[dict[str, int], dict[str, int]]:
+    """How many rows wait for what, and how many holds are in which state."""
+    waits = Counter({row["kind"]: row["n"] for row in await connection.fetch(_OPEN)})
+    states = await connection.fetch(f"SELECT state, count(*) AS n FROM {_HELD[party].name} GROUP BY 1")
+    holds = {row["state"]: row["n"] for row in states}
+    waits["expire"] = holds.get(State.HELD.value, 0)
+    return dict(+waits), holds
+
+
+async def register_counts(connection: asyncpg.Connection) -> dict[str, Any]:
+    """What somebody must see to: requests in doubt, what the issuers have not acknowledged, findings, open batches."""
+    undelivered = await connection.fetchrow(_UNDELIVERED)
+    batches = await connection.fetchrow(_BATCHES)
+    oldest_us = batches["oldest_us"]
+    return {
+        "in_doubt": await connection.fetchval(_IN_DOUBT, IN_DOUBT),
+        "undelivered": dict(undelivered),
+        "findings": await connection.fetchval(_FINDINGS, FINDING),
+        "batches": {"open": batches["open"], "oldest": rfc3339(oldest_us) if oldest_us is not None else None},
+    }

@@ -47,8 +47,8 @@ VERSION = Column("schema_version", INTEGER, "version of this table of columns")
 
 def _request_values(row: RegisterRow) -> tuple[str | int | None, ...]:
     said = row._asdict()
-    said["amount_decimal"] = format_amount(row.amount)
-    said["pre_auth_amount_decimal"] = None if row.pre_auth_amount is None else format_amount(row.pre_auth_amount)
+    for name in ("amount", "pre_auth_amount", "completed_amount", "refunded_amount"):
+        said[f"{name}_decimal"] = None if said[name] is None else format_amount(said[name])
     said["schema_version"] = REQUESTS.version
     return tuple(said[name] for name in REQUESTS.names)
 
@@ -61,7 +61,7 @@ REQUESTS = Schema(
         Column("at", TEXT, "when the request came: RFC 3339, with the zone of the installation"),
         Column("date", DATE, "day of `at`, local"),
         Column("time", TIME, "time of `at`, local, whole seconds"),
-        Column("kind", TEXT, "what was asked: pre-authorization, completion, void, reversal, …"),
+        Column("kind", TEXT, "what was asked: pre-authorization, completion, void, reversal, settlement, claim, …"),
         Column("outcome", TEXT, "present state: approved, declined, unknown, reversed, expired, claimed"),
         Column("response_code", TEXT, "DE39; empty while the outcome is not known"),
         Column("merchant_id", TEXT, "DE42"),
@@ -73,7 +73,7 @@ REQUESTS = Schema(
         Column("amount", INTEGER, "amount in minor units (fen)"),
         Column("amount_decimal", DECIMAL, "the same amount with its point"),
         Column("currency", TEXT, "ISO 4217 number; 156 is the renminbi"),
-        Column("pre_auth_amount", INTEGER, "amount of the hold that the request belongs to, minor units"),
+        Column("pre_auth_amount", INTEGER, "what the hold that the request belongs to asked for in all, minor units"),
         Column("pre_auth_amount_decimal", DECIMAL, "the same amount with its point"),
         Column("trace_key", TEXT, "terminal, batch, trace number and message type: names the request for ever"),
         Column("rrn", TEXT, "retrieval reference number, DE37"),
@@ -81,6 +81,20 @@ REQUESTS = Schema(
         Column("original", TEXT, "entry of the request that this one refers to"),
         Column("reason", TEXT, "why it was declined, where that is known"),
         Column("leaf", TEXT, "hash of the entry in the register's tree, hex"),
+        Column("asked_entry", TEXT, "entry that opened the request; holds and texts name it by this one"),
+        Column("business_date", DATE, "date on which it is settled"),
+        Column("batch", TEXT, "terminal and batch in which it counts"),
+        Column("scheme", TEXT, "scheme of the card: CUP, VIS, MCC, …"),
+        Column("hold", TEXT, "hold that it placed or belongs to: the entry that asked for that"),
+        Column("hold_state", TEXT, "state of that hold now: held, completed, voided, expired, reversed"),
+        Column("completed_amount", INTEGER, "what was posted on that hold, minor units"),
+        Column("completed_amount_decimal", DECIMAL, "the same amount with its point"),
+        Column("refunded_amount", INTEGER, "what of it was refunded, minor units"),
+        Column("refunded_amount_decimal", DECIMAL, "the same amount with its point"),
+        Column(
+            "rest", TEXT, "what becomes of the rest of a completed hold: empty (the issuer frees it), kept, ours, freed"
+        ),
+        Column("waits_for", TEXT, "what is open: answer, undo, tell, release, expire; empty where nothing is"),
         VERSION,
     ),
     _request_values,

@@ -1,4 +1,4 @@
-"""One request or entry in detail: what its entry says, and all that happened to it and to its hold.
+"""One request or entry in detail: what its entry says, and all that happened to it, to its hold or to its batch.
 
 Entries are not indexed by what they say, so the log is read from the moment of the request on, as far as is reasonable;
 a timeline says when it had to stop before the end.
@@ -8,8 +8,10 @@ import re
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
-from holdfast.clock import SECOND_US
-from holdfast.domain.records import HOLDS, REQUESTS, Hold, Request
+from holdfast.clock import SECOND_US, rfc3339
+from holdfast.domain.commands import BATCH_UPLOAD, FINDING, SETTLEMENT
+from holdfast.domain.hold import load
+from holdfast.domain.records import BATCHES, HOLDS, REQUESTS, Hold, Request
 from holdfast.domain.tables import Entry
 from holdfast.errors import BadInput
 from holdfast.ids import parse_entry_id, parse_trace_key, without_repeat
@@ -28,15 +30,32 @@ _RRN = re.compile(r"([A-Z]+)([0-9]+)")
 _RRN_CHARS = 12
 
 
+class HoldRow(NamedTuple):
+    """A hold in its present state; amounts in minor units. `acts` are those in force, oldest first: `act`, `by` (the
+    entry that asked for it), `amount`, and what else it fixes.
+    """
+
+    hold: str
+    version: int
+    state: str
+    expires: str | None
+    pre_auth_amount: int
+    completed_amount: int
+    refunded_amount: int
+    acts: list[dict[str, Any]]
+
+
 class Detail(NamedTuple):
     """One entry; the request it belongs to (None for a sign-on, an import, …); the other entries of request and hold.
 
-    `candidates` are the near misses of an original that was not found: `hold`, and `differs` as what, given and
-    registered. `complete` is False when the timeline was cut off.
+    `hold` is the hold that they are about, None where there is none. `candidates` are the near misses of an original
+    that was not found: `hold`, and `differs` as what, given and registered. `complete` is False when the timeline was
+    cut off.
     """
 
     entry: EntryRow
     request: RegisterRow | None
+    hold: HoldRow | None
     timeline: list[EntryRow]
     candidates: list[dict[str, Any]]
     complete: bool
@@ -48,27 +67,36 @@ class _Related:
     def __init__(self) -> None:
         self.keys: set[str] = set()
         self.holds: set[str] = set()
+        self.batch: str | None = None
+        """The batch that was settled or uploaded."""
         self.since_us: int | None = None
 
     def add_request(self, request: Request) -> None:
         self.keys.add(request.trace_key)
-        self._since(request.at_us)
+        self.since(request.at_us)
         if request.hold_id:
             self.holds.add(request.hold_id)
+        if request.kind in (SETTLEMENT, BATCH_UPLOAD):
+            self.batch = request.batch_id
 
     def add_hold(self, hold: Hold) -> None:
         self.holds.add(hold.hold_id)
-        self._since(hold.placed_us)
+        self.since(hold.placed_us)
 
-    def _since(self, at_us: int) -> None:
+    def since(self, at_us: int) -> None:
+        """Nothing of it happened before the earliest of these times."""
         self.since_us = at_us if self.since_us is None else min(self.since_us, at_us)
 
     def mentioned(self, entry: Entry) -> bool:
         """A quick look at the bytes before they are read."""
+        if self.batch is not None and f'"{self.batch}'.encode() in entry.body:
+            return True
         return any(f'"{name}"'.encode() in entry.body for name in (*self.keys, *self.holds))
 
     def take(self, facts: dict[str, Any]) -> bool:
-        """Whether an entry belongs here; what it names belongs here too."""
+        """Whether an entry belongs here; what one about the same request or hold names belongs here too."""
+        if self._of_batch(facts):
+            return True
         keys = {facts[name] for name in ("trace_key", "reverses") if name in facts}
         holds = {facts[name] for name in ("hold_id", "original") if name in facts}
         if "hold" in facts:
@@ -78,6 +106,16 @@ class _Related:
         self.keys |= keys
         self.holds |= {facts["hold_id"]} if "hold_id" in facts else set()
         return True
+
+    def _of_batch(self, facts: dict[str, Any]) -> bool:
+        """Whether an entry settles the batch, uploads it, or is a claim or finding in it; what just counts does not."""
+        if self.batch is None:
+            return False
+        change = facts.get("batch", {})
+        if change.get("id") == self.batch and "count" not in change:
+            return True
+        claims = facts["kind"] == FINDING or facts.get("outcome") == "claimed"
+        return claims and facts.get("trace_key", "").startswith(f"{self.batch}/")
 
 
 async def detail(reader: Reader, register: Register, named: str) -> Detail | None:
@@ -92,10 +130,12 @@ async def detail(reader: Reader, register: Register, named: str) -> Detail | Non
     related = _Related()
     request = await _request_of(reader, shown)
     await _relate(reader, related, shown, request)
+    hold = await _hold_of(reader, shown, request)
     timeline, complete = await _timeline(reader, register, related, entry.at_us)
     return Detail(
         shown,
         await register.row_of(request) if request else None,
+        _hold_row(hold) if hold is not None else None,
         [row for row in timeline if row.entry != shown.entry],
         [_candidate(miss) for miss in shown.facts.get("candidates", ())],
         complete,
@@ -140,6 +180,13 @@ async def _request_of(reader: Reader, shown: EntryRow) -> Request | None:
     return request
 
 
+async def _hold_of(reader: Reader, shown: EntryRow, request: Request | None) -> Hold | None:
+    """The hold that the shown entry is about."""
+    hold_id = shown.facts["hold"]["id"] if "hold" in shown.facts else request.hold_id if request else None
+    hold: Hold | None = await reader.row(HOLDS, hold_id) if hold_id else None
+    return hold
+
+
 async def _relate(reader: Reader, related: _Related, shown: EntryRow, request: Request | None) -> None:
     """The requests and the hold that the shown entry belongs to."""
     if request is not None:
@@ -149,6 +196,9 @@ async def _relate(reader: Reader, related: _Related, shown: EntryRow, request: R
         related.add_request(undone)
     if "hold" in shown.facts:
         related.holds.add(shown.facts["hold"]["id"])
+    batch = await reader.row(BATCHES, related.batch) if related.batch else None
+    if batch is not None and batch.settled:
+        related.since(batch.settled_us)
     for hold_id in tuple(related.holds):
         hold = await reader.row(HOLDS, hold_id)
         if hold is not None:
@@ -189,6 +239,24 @@ async def _forwards(reader: Reader, head: LogState, start: int) -> AsyncIterator
     for first in range(start, end + 1, ENTRIES_AT_ONCE):
         for entry in await reader.entries(head.log, first, min(first + ENTRIES_AT_ONCE - 1, end)):
             yield entry
+
+
+def _hold_row(hold: Hold) -> HoldRow:
+    acts = [
+        {"act": each.act.value, "by": each.by, "amount": each.amount_minor, **each.terms.as_facts()}
+        for each in load(hold.acts)
+    ]
+    expires = rfc3339(hold.expires_us) if hold.expires_us else None
+    return HoldRow(
+        hold.hold_id,
+        hold.version,
+        hold.state,
+        expires,
+        hold.requested_minor,
+        hold.completed_minor,
+        hold.refunded_minor,
+        acts,
+    )
 
 
 def _candidate(miss: dict[str, Any]) -> dict[str, Any]:

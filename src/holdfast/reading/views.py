@@ -1,6 +1,7 @@
 """What the register says, as people and programs ask for it: requests in their present state, facts, one in detail.
 
-A request is shown by the entry that its terminal was told. What is not yet known shows as unknown, never as declined.
+A request is shown by the entry that its terminal was told (`entry`); the one that opened it, by which holds and texts
+name it, stands beside it (`asked_entry`). What is not yet known shows as unknown, never as declined.
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -8,11 +9,12 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, NamedTuple
 
 from holdfast.clock import DEFAULT_ZONE, local, rfc3339, to_us, zone
-from holdfast.domain.commands import BY_NAME, PRE_AUTHORIZATION, REVERSAL
-from holdfast.domain.hold import State
+from holdfast.domain.commands import BY_NAME, REFUND, REVERSAL, SALE, SALE_VOID
+from holdfast.domain.hold import Act, State, load
 from holdfast.domain.records import HOLDS, MERCHANTS, REQUESTS, Hold, Request
 from holdfast.domain.tables import Entry, Key
-from holdfast.ids import entry_id, parse_entry_id
+from holdfast.ids import TraceKey, entry_id, parse_entry_id
+from holdfast.reading.open_items import EXPIRE, open_requests, placing_keys, waits_of
 from holdfast.reading.order import in_order
 from holdfast.register.canonical import decode_strict
 from holdfast.store.interface import Reader
@@ -26,7 +28,13 @@ SHOWN_OUTCOMES = {"asked": "unknown", "tombstone": "declined"}
 
 
 class RegisterRow(NamedTuple):
-    """One request in its present state; the fields are a contract (amounts in minor units, `leaf` in hex)."""
+    """One request in its present state; the fields are a contract (amounts in minor units, `leaf` in hex).
+
+    `hold` is the hold that it placed or belongs to, `pre_auth_amount` what that asked for in all. `waits_for` are the
+    kinds of due rows under which something is open, with spaces between them (None where nothing is): an issuer's
+    `answer`; a reversal to `undo` it, an advice to `tell` or the rest of a hold to `release`, not acknowledged yet;
+    `expire`, the end of the hold that it placed.
+    """
 
     entry: str
     at: str
@@ -50,6 +58,16 @@ class RegisterRow(NamedTuple):
     original: str | None
     reason: str | None
     leaf: str | None
+    asked_entry: str
+    business_date: str
+    batch: str
+    scheme: str | None
+    hold: str | None
+    hold_state: str | None
+    completed_amount: int | None
+    refunded_amount: int | None
+    rest: str | None
+    waits_for: str | None
 
 
 class EntryRow(NamedTuple):
@@ -101,16 +119,24 @@ class Filters(NamedTuple):
         start = datetime.combine(self.day, time(), zone(zone_name))
         return to_us(start), to_us(start + timedelta(days=1))
 
+    def fits(self, request: Request, zone_name: str) -> bool:
+        """Whether a request is asked for."""
+        low_us, high_us = self.between_us(zone_name)
+        equal = all(getattr(request, name) == value for name, value in self.equal().items())
+        return equal and low_us <= request.at_us < high_us and self.fits_card(request.card)
+
     def fits_card(self, card: str | None) -> bool:
         """Whether the card ends in the digits that are asked for."""
         return self.card_last4 is None or (card or "").endswith(self.card_last4)
 
 
 class _Beside(NamedTuple):
-    """What rows are made from besides their requests: holds and originals by key, leaves in hex by entry."""
+    """What rows are made from besides their requests: holds by key, originals by the entry that opened them, and leaves
+    in hex by entry.
+    """
 
     holds: Mapping[Key, Hold]
-    originals: Mapping[Key, Request]
+    originals: Mapping[str, Request]
     leaves: Mapping[str, str]
 
 
@@ -135,6 +161,20 @@ class Register:
                 left -= len(fitting)
                 if left == 0:
                     return
+
+    async def open_rows(self, filters: Filters, limit: int | None = None) -> AsyncIterator[RegisterRow]:
+        """What is open, newest first: holds that stand, requests in doubt, what an issuer must still be told."""
+        found = [
+            (request.at_us, request.trace_key)
+            async for request in open_requests(self._reader)
+            if filters.fits(request, self._zone_name)
+        ]
+        keys = [key for _, key in sorted(found, reverse=True)][:limit]
+        for at in range(0, len(keys), ROWS_AT_ONCE):
+            page = keys[at : at + ROWS_AT_ONCE]
+            requests = await self._reader.rows(REQUESTS, page)
+            for row in await self.rows_of([requests[key] for key in page if key in requests]):
+                yield row
 
     async def _pages(self, filters: Filters, limit: int | None) -> AsyncIterator[Sequence[Request]]:
         """Page by page, each from the time at which the one before it ended."""
@@ -162,7 +202,7 @@ class Register:
 
     def _row(self, request: Request, beside: "_Beside") -> RegisterRow:
         hold = beside.holds.get(request.hold_id or "")
-        original = beside.originals.get(_original_key(request, beside.holds))
+        original = beside.originals.get(request.original or "")
         moment = local(request.at_us, self._zone_name)
         return RegisterRow(
             request.entry,
@@ -180,25 +220,51 @@ class Register:
             request.issuer_id,
             request.amount_minor,
             request.currency,
-            hold.requested_minor if hold else None,
+            _asked_in_all(request, hold),
             request.trace_key,
             request.rrn,
             request.authorization_code,
             original.entry if original else request.original,
             request.reason,
             beside.leaves.get(request.entry),
+            request.asked_entry,
+            request.business_date,
+            request.batch_id,
+            request.scheme or None,
+            hold.hold_id if hold else None,
+            hold.state if hold else None,
+            hold.completed_minor if hold else None,
+            hold.refunded_minor if hold else None,
+            request.rest or None,
+            " ".join(_waits(request, hold)) or None,
         )
 
     async def _beside(self, requests: Sequence[Request]) -> "_Beside":
         hold_ids = {hold_id for request in requests for hold_id in (request.hold_id, request.original) if hold_id}
         holds = await self._reader.rows(HOLDS, sorted(hold_ids))
-        keys = {key for request in requests if (key := _original_key(request, holds))}
-        originals = await self._reader.rows(REQUESTS, sorted(keys))
         unnamed = {request.merchant_id for request in requests} - self._merchant_names.keys()
         merchants = await self._reader.rows(MERCHANTS, sorted(unnamed)) if unnamed else {}
         for merchant_id in unnamed:
             self._merchant_names[merchant_id] = merchants[merchant_id].name if merchant_id in merchants else None
+        originals = await self._originals(requests, holds)
         return _Beside(holds, originals, await self._leaves(request.entry for request in requests))
+
+    async def _originals(self, requests: Sequence[Request], holds: Mapping[Key, Hold]) -> dict[str, Request]:
+        """The requests that these refer to, by the entry that opened them."""
+        wanted = {request.original for request in requests if request.original}
+        found = {request.asked_entry: request for request in requests if request.asked_entry in wanted}
+        keys = {
+            key for request in requests for key in _keys_of_original(request, holds) if request.original not in found
+        }
+        rows = await self._reader.rows(REQUESTS, sorted(keys)) if keys else {}
+        found |= {row.asked_entry: row for row in rows.values() if row.asked_entry in wanted}
+        # A posting that is voided or refunded is named by nothing but its entry.
+        for entry in sorted(wanted - found.keys()):
+            log, number = parse_entry_id(entry)
+            for opening in await self._reader.entries(log, number, number):
+                row = await self._reader.row(REQUESTS, str(decode_strict(opening.body).get("trace_key", "")))
+                found |= {entry: row} if row is not None else {}
+        return found
 
     async def _leaves(self, entries: Iterable[str]) -> dict[str, str]:
         """Leaves in hex, by entry."""
@@ -275,18 +341,31 @@ class Register:
 
 
 def _shown_outcome(request: Request, hold: Hold | None) -> str:
-    placed_it = request.kind == PRE_AUTHORIZATION.name and request.outcome == "approved"
+    placed_it = hold is not None and request.asked_entry == hold.hold_id and request.outcome == "approved"
     if placed_it and hold is not None and hold.state == State.EXPIRED:
         return "expired"
     return SHOWN_OUTCOMES.get(request.outcome, request.outcome)
 
 
-def _original_key(request: Request, holds: Mapping[Key, Hold]) -> str:
-    """The key of the request that this one refers to; "" when it refers to none that is known."""
+def _asked_in_all(request: Request, hold: Hold | None) -> int | None:
+    """What the hold asked for; None where there was no pre-authorization, because it was a sale."""
+    if hold is None or request.kind in (SALE.name, SALE_VOID.name):
+        return None
+    acts = load(hold.acts) if request.kind == REFUND.name else ()
+    return None if acts and acts[0].act is Act.SELL else hold.requested_minor
+
+
+def _waits(request: Request, hold: Hold | None) -> tuple[str, ...]:
+    """What is open of a request; with it, as long as it stands, the hold that it placed."""
+    stands = hold is not None and request.asked_entry == hold.hold_id and hold.state == State.HELD
+    return (*waits_of(request), *([EXPIRE] if stands else []))
+
+
+def _keys_of_original(request: Request, holds: Mapping[Key, Hold]) -> tuple[str, ...]:
+    """The trace keys of which one may be that of the request that this one refers to."""
     if request.original is None:
-        return ""
+        return ()
     if request.kind == REVERSAL:
-        terminal_id, batch, stan, _ = request.trace_key.split("/")
-        return f"{terminal_id}/{batch}/{stan}/{BY_NAME[request.echoes].mti}"
+        return (str(TraceKey(*request.trace_key.split("/"))._replace(mti=BY_NAME[request.echoes].mti)),)
     hold = holds.get(request.original)
-    return f"{hold.terminal_id}/{hold.batch}/{hold.stan}/{PRE_AUTHORIZATION.mti}" if hold else ""
+    return placing_keys(hold) if hold is not None else ()
