@@ -23,7 +23,7 @@ from holdfast.edges.up import tell
 from holdfast.edges.whole_file import put_in_place
 from holdfast.errors import BadInput, KeyRefused, Unreachable
 from holdfast.ids import entry_id
-from holdfast.keys.passphrase import seal, unseal
+from holdfast.keys.passphrase import refuse_short, seal, unseal
 from holdfast.reading.audit import Audited
 from holdfast.register.restoration import Restoration
 from holdfast.runtime.archive import SEALED_KEYS, Backup, Manifest, opened, writing
@@ -59,7 +59,7 @@ def backup(
         raise BadInput("--passphrase-file is for --with-keys: without it the backup holds no keys")
     path = data_path(data)
     place = place_of(out.expanduser(), path)
-    passphrase = passphrase_of(passphrase_file, new=True) if with_keys else None
+    passphrase = new_passphrase(passphrase_file) if with_keys else None
     with put_in_place(place, force) as draft:
         manifest = asyncio.run(write_backup(path, data, db, keys, passphrase, draft))
     print_backup(place, manifest, json)
@@ -80,7 +80,7 @@ async def write_backup(
 ) -> Manifest:
     """The archive in `draft`."""
     async with awake(path, data, db, keys) as (at, name):
-        sealed = None if passphrase is None else sealed_keys(at.keys, passphrase)
+        sealed = None if passphrase is None else seal(passphrase, json_text.dumps(key_texts(at.keys)).encode())
         with writing(draft) as writer:
             return await back_up(writer, at.dsns, at.keys, name, sealed, now_us())
 
@@ -106,14 +106,6 @@ async def awake(path: Path, data: Path | None, db: str, keys: Path | None) -> As
                 await server.stop()
     else:
         yield installation(data, db, keys), installation_of(folder)
-
-
-def sealed_keys(keys: Path, passphrase: str) -> bytes:
-    """The key files under the passphrase; BadInput when that is too short."""
-    try:
-        return seal(passphrase, json_text.dumps(key_texts(keys)).encode())
-    except KeyRefused as refused:
-        raise BadInput(str(refused)) from None
 
 
 def print_backup(place: Path, manifest: Manifest, json: bool) -> None:
@@ -233,6 +225,16 @@ def _at(at_us: int) -> str:
 
 
 # --- both ---------------------------------------------------------------------------------------------------------
+
+
+def new_passphrase(file: Path | None) -> str:
+    """A passphrase to seal with; BadInput when it is too short."""
+    passphrase = passphrase_of(file, new=True)
+    try:
+        refuse_short(passphrase)
+    except KeyRefused as refused:
+        raise BadInput(str(refused)) from None
+    return passphrase
 
 
 def passphrase_of(file: Path | None, new: bool) -> str:

@@ -20,12 +20,17 @@ COST, BLOCK, LANES = 2**17, 8, 1
 PASSPHRASE_CHARS_MIN = 12
 
 
-def seal(passphrase: str, clear: bytes) -> bytes:
-    """The sealed bytes; KeyRefused when the passphrase is too short to hold."""
+def refuse_short(passphrase: str) -> None:
+    """KeyRefused when the passphrase is too short to hold."""
     if len(passphrase) < PASSPHRASE_CHARS_MIN:
         raise KeyRefused(
             f"a passphrase of {len(passphrase)} letters can be guessed: give {PASSPHRASE_CHARS_MIN} or more"
         )
+
+
+def seal(passphrase: str, clear: bytes) -> bytes:
+    """The sealed bytes; KeyRefused when the passphrase is too short."""
+    refuse_short(passphrase)
     salt, nonce = os.urandom(SALT_BYTES), os.urandom(NONCE_BYTES)
     head = MAGIC + salt
     return head + nonce + AESGCM(_key(passphrase, salt)).encrypt(nonce, clear, head)

@@ -6,6 +6,7 @@ that a run which began on a rewritten log cannot replace what an earlier one sig
 """
 
 import contextlib
+import os
 from pathlib import Path
 
 from holdfast.store.interface import Checkpoint
@@ -39,8 +40,10 @@ def keep_text(keys: Path, name: str, text: str) -> None:
     folder = keys / FOLDER
     folder.mkdir(mode=0o700, exist_ok=True)
     draft = folder / f".{name}"
-    draft.touch(mode=0o600)
-    draft.write_text(text, encoding="utf-8")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
     draft.replace(folder / name)
 
 
