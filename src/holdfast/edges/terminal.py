@@ -1,7 +1,8 @@
 """`holdfast terminal`: a POS terminal on the command line. Thin: it parses, asks the terminal, prints.
 
 Here are the options that every action has, and the list of all actions; these are in `terminal_business` (what a
-cashier asks), `terminal_own` (the terminal itself) and `terminal_pages` (what it shows without the acquirer).
+cashier asks), `terminal_own` (the terminal itself), `terminal_pages` (what it shows without the acquirer) and `shell`
+(the menu).
 """
 
 from pathlib import Path
@@ -11,6 +12,7 @@ import typer
 
 from holdfast.edges import terminal_business, terminal_own, terminal_pages
 from holdfast.edges.counter import Counter, load_sample, told
+from holdfast.edges.shell import session
 from holdfast.edges.slip import Language
 from holdfast.edges.terminal_business import ACTIONS, send_again
 from holdfast.errors import BadInput
@@ -76,3 +78,4 @@ def terminal(
 terminal_business.add_to(app)
 terminal_own.add_to(app)
 terminal_pages.add_to(app)
+session.add_to(app)
