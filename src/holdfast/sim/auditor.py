@@ -24,6 +24,7 @@ from typing import Any
 from holdfast.domain.records import ACCOUNTS, ANSWERS, BATCHES, DEVICES, FREEZES, HOLDS, REQUESTS, SALES
 from holdfast.domain.tables import Table
 from holdfast.sim import amounts, findings, own_rows
+from holdfast.sim.folds import entry_of
 from holdfast.sim.logbook import Complain, Facts, read
 from holdfast.sim.own_book import OwnAnswer, OwnBook
 from holdfast.sim.own_journal import OwnJournal
@@ -192,7 +193,9 @@ class Auditor:
         if (belief == "approved") != self._stands(key):
             self._complain(f"I2: terminal believes {key} to be {belief}, in the register it is {state}")
         elif belief == "approved" and request is not None:
-            registered = request.amount_minor, f"{request.told['log']}-{request.told['number']:06d}"
+            # Where a reversal was answered that the request stands, its entry is what the slip names.
+            said_by = self.register.requests[told["trace_key"]] if told["phase"] == "stands" else request
+            registered = request.amount_minor, entry_of(said_by.told)
             if registered != (amount_minor, told.get("register_entry")):
                 self._complain(
                     f"I2: {key}: the terminal was told {told.get('register_entry')}, registered is {registered}"

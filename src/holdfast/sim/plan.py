@@ -79,6 +79,8 @@ class Plan(NamedTuple):
     rules: dict[str, str]
     everywhere: str
     habits: dict[str, str]
+    release_after_s: int
+    """When the rest of a completed hold is freed: after a day as usual, or so soon that things go wrong with it."""
 
     @property
     def bins(self) -> tuple[str, ...]:
@@ -103,7 +105,9 @@ def drawn(seed: int) -> Plan:
     rules = {merchant_id: rules_drawn(dice, RULE_SHARE) for merchant_id, _, _, _ in MERCHANTS}
     everywhere = rules_drawn(dice, EVERYWHERE_SHARE)
     habits = {issuer_id: habits_drawn(dice) for issuer_id in ISSUERS}
-    return Plan(start_us, hostility, cards, accounts, terminals, foreign_scheme, rules, everywhere, habits)
+    release_after_s = dice.choice((86_400, 20, 120))
+    drawn_ways = rules, everywhere, habits, release_after_s
+    return Plan(start_us, hostility, cards, accounts, terminals, foreign_scheme, *drawn_ways)
 
 
 def choose_card(dice: Random, cards: tuple[CardOf, ...]) -> CardOf:

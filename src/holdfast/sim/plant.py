@@ -1,102 +1,33 @@
 """Bugs to test the auditor with: each is a known way in which a record gets lost, planted around the real parties.
 
-They live here and nowhere else. A bug is a wrapper that changes what a party is told or what it decides, or an engine
-that does one thing in the wrong order; the product's code stays as it is.
+They live here and in `trade_bugs`, and nowhere else. A bug is a wrapper that changes what a party is told or what it
+decides, or an engine that does one thing in the wrong order; the product's code stays as it is.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, cast
 
-from holdfast.domain.policy import Policy
 from holdfast.domain.records import ANSWERS, DEVICES, REQUESTS, SALES, Answer, Device, Sale
-from holdfast.domain.tables import DUE, Due, Table, Write
-from holdfast.parties.acquirer import Acquirer
+from holdfast.domain.tables import DUE, Due, Write
 from holdfast.parties.exchange import EXCHANGE_FIELD, parse
-from holdfast.parties.issuer import Issuer
-from holdfast.parties.settings import TerminalSettings
-from holdfast.parties.step import Decision, Event, Party, Received, RowOf, Step, Want
-from holdfast.parties.terminal import Terminal
+from holdfast.parties.step import Event, Received, RowOf, Step, Want
 from holdfast.register.canonical import decode_strict, encode, leaf_hash
 from holdfast.runtime.engine import Engine
 from holdfast.runtime.links import Answering, Sending
+from holdfast.sim import trade_bugs
+from holdfast.sim.tampering import (
+    HONEST,
+    Bug,
+    Cast,
+    acquirer,
+    issuer,
+    over_whatever_is_there,
+    terminal,
+    without,
+)
+
+__all__ = ["BUGS", "HONEST", "Bug", "Cast"]
 
 UNDO_MTIS = frozenset({"0420", "0421"})
-
-
-def terminal(terminal_id: str) -> Party:
-    """Our terminal, as it should be."""
-    return Terminal(TerminalSettings(terminal_id))
-
-
-class Cast(NamedTuple):
-    """Who plays in a world: the parties, and the engines that run them."""
-
-    acquirer: Callable[[Policy], Party] = Acquirer
-    issuer: Callable[[Policy], Party] = Issuer
-    terminal: Callable[[str], Party] = terminal
-    acquirer_engine: type[Engine] = Engine
-    issuer_engine: type[Engine] = Engine
-    terminal_engine: type[Engine] = Engine
-
-
-HONEST = Cast()
-
-Told: TypeAlias = Callable[[Event, Want, Any], Any]
-"""What a party is told instead of the true answer to a want."""
-Decided: TypeAlias = Callable[[Event, Step], Step]
-"""What a party decides instead."""
-
-
-def as_it_is(event: Event, want: Want, answer: Any) -> Any:
-    """The true answer."""
-    return answer
-
-
-def as_decided(event: Event, step: Step) -> Step:
-    """The true step."""
-    return step
-
-
-class Tampered:
-    """A party that is told, or decides, something else than it should."""
-
-    def __init__(self, party: Party, told: Told = as_it_is, decided: Decided = as_decided) -> None:
-        self._party = party
-        self._told = told
-        self._decided = decided
-
-    def decide(self, event: Event) -> Decision:
-        """The party's decision, tampered with."""
-        return self._tampered(event, self._party.decide(event))
-
-    def refuse(self, event: Event, error: Exception) -> Decision:
-        """As the party refuses."""
-        return self._party.refuse(event, error)
-
-    def _tampered(self, event: Event, decision: Decision) -> Decision:
-        answers: Sequence[Any] | None = None
-        while True:
-            try:
-                wants = decision.send(answers)
-            except StopIteration as decided:
-                return self._decided(event, decided.value)
-            given = yield wants
-            answers = [self._told(event, want, answer) for want, answer in zip(wants, given, strict=True)]
-
-
-def without(step: Step, unwanted: Callable[[Table, str, Any], bool]) -> Step:
-    """The step without some of its writes."""
-    return step._replace(write=tuple(w for w in step.write if not unwanted(w.table, str(w.key), w.row)))
-
-
-class Bug(NamedTuple):
-    """One planted bug, in words and as a cast."""
-
-    says: str
-    cast: Cast
-
-
-# --- the bugs -----------------------------------------------------------------------------------------------------
 
 
 class EagerEngine(Engine):
@@ -155,11 +86,6 @@ def no_memory_of_answers(event: Event, want: Want, answer: Any) -> Any:
     return None if asked and isinstance(want, RowOf) and want.table is ANSWERS else answer
 
 
-def over_whatever_is_there(event: Event, step: Step) -> Step:
-    """The issuer writes over what it had written before."""
-    return step._replace(write=tuple(write._replace(fresh=False) for write in step.write))
-
-
 def late_is_in_time(event: Event, want: Want, answer: Any) -> Any:
     """The acquirer takes a late answer as if it had come in time."""
     late = isinstance(event, Received) and event.peer and event.message.mti in ("0110", "0210")
@@ -195,40 +121,29 @@ def acknowledgement_ignored(event: Event, step: Step) -> Step:
     return step
 
 
-def _acquirer(told: Told = as_it_is, decided: Decided = as_decided) -> Cast:
-    return Cast(acquirer=lambda policy: Tampered(Acquirer(policy), told, decided))
-
-
-def _issuer(told: Told = as_it_is, decided: Decided = as_decided) -> Cast:
-    return Cast(issuer=lambda policy: Tampered(Issuer(policy), told, decided))
-
-
-def _terminal(told: Told = as_it_is, decided: Decided = as_decided) -> Cast:
-    return Cast(terminal=lambda terminal_id: Tampered(terminal(terminal_id), told, decided))
-
-
 BUGS: dict[str, Bug] = {
     "answer-before-commit": Bug("the acquirer's answer leaves before the commit", Cast(acquirer_engine=EagerEngine)),
     "receipt-before-journal": Bug("the receipt is printed before the journal", Cast(terminal_engine=EagerEngine)),
     "silence-without-reversal": Bug(
-        "the acquirer times out without a reversal to the issuer", _acquirer(decided=no_undo_after_silence)
+        "the acquirer times out without a reversal to the issuer", acquirer(decided=no_undo_after_silence)
     ),
-    "silence-is-a-decline": Bug("the terminal takes silence for a decline", _terminal(decided=silence_is_a_decline)),
+    "silence-is-a-decline": Bug("the terminal takes silence for a decline", terminal(decided=silence_is_a_decline)),
     "reversal-sent-once": Bug(
-        "the terminal's reversal is sent once and not stored", _terminal(decided=reversal_sent_once)
+        "the terminal's reversal is sent once and not stored", terminal(decided=reversal_sent_once)
     ),
-    "undo-sent-once": Bug("the acquirer's reversal is sent once and not stored", _acquirer(decided=undo_sent_once)),
+    "undo-sent-once": Bug("the acquirer's reversal is sent once and not stored", acquirer(decided=undo_sent_once)),
     "issuer-not-idempotent": Bug(
-        "the issuer judges a copy of a question again", _issuer(no_memory_of_answers, over_whatever_is_there)
+        "the issuer judges a copy of a question again", issuer(no_memory_of_answers, over_whatever_is_there)
     ),
-    "late-answer-passed-on": Bug("a late answer of the issuer is passed through", _acquirer(late_is_in_time)),
+    "late-answer-passed-on": Bug("a late answer of the issuer is passed through", acquirer(late_is_in_time)),
     "overtaken-not-remembered": Bug(
-        "a reversal that overtook its request is not remembered", _acquirer(decided=overtaken_request_unknown)
+        "a reversal that overtook its request is not remembered", acquirer(decided=overtaken_request_unknown)
     ),
     "issuer-forgets-overtaken": Bug(
-        "the issuer forgets a reversal that overtook its question", _issuer(overtaken_question_unknown)
+        "the issuer forgets a reversal that overtook its question", issuer(overtaken_question_unknown)
     ),
     "acknowledgement-ignored": Bug(
-        "an acknowledged reversal is never ended", _acquirer(decided=acknowledgement_ignored)
+        "an acknowledged reversal is never ended", acquirer(decided=acknowledgement_ignored)
     ),
+    **trade_bugs.BUGS,
 }

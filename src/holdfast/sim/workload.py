@@ -30,6 +30,9 @@ TRIES_MAX = 6
 GIVE_UP_US = 240 * SECOND_US
 """A cashier who hears nothing for so long serves the next guest."""
 
+SETTLES_AFTER_ADVICE_SHARE = 0.2
+"""So often a cashier settles while an advice may still wait to be told."""
+
 SETTLES_SHARE = 0.6
 """So many tills are settled at closing time."""
 
@@ -127,6 +130,8 @@ class Cashier:
             self._write_down(visit, told)
         if told.get("trace_key") and name in KINDS:
             self._last_key = told["trace_key"]
+        if outcome == "stored" and self._dice.random() < SETTLES_AFTER_ADVICE_SHARE:
+            self._guests.appendleft("settle")
         refused = outcome == "declined" and not told.get("response_code")
         if refused and not told.get("mistake") and visit.tries < TRIES_MAX and (not self._closed or name == "settle"):
             wish = "sign-on" if told.get("reason") == "not signed on" else visit.wish

@@ -73,7 +73,7 @@ class World:
         network = Network(self.scheduler, self.faults)
         pauses = Random(f"{seed}/pauses")
         self.stage = Stage(self.scheduler, self.faults, network, pauses, self.complain)
-        self.policy = Policy()
+        self.policy = Policy(release_after_us=self.plan.release_after_s * SECOND_US)
         self._cast = cast
         self._dice = Random(f"{seed}/world")
         self._build_hosts()
