@@ -71,6 +71,8 @@ BATCH_MAX = 2000
 """So many requests of one batch are laid beside the end of an upload; a terminal settles long before."""
 
 RESPONSE_CODE_FIELD, CONTROL_FIELD = 39, 60
+ECHOED = frozenset({3, 4, 25, CONTROL_FIELD})
+"""Terminals look for these in an answer where they were in the request (domain.md §1), as a record in an upload has."""
 SCRIPT_RESULTS = "DF31"
 ASK_MERCHANT = "ask the merchant"
 
@@ -322,7 +324,7 @@ def answered(
     A 0510 has our totals and flags, and no response code (domain.md §4.6).
     """
     answer = answer_to(request, policy)
-    answer.fields[CONTROL_FIELD] = event.message.get(CONTROL_FIELD)
+    answer.fields |= {number: value for number, value in event.message.fields.items() if number in ECHOED}
     if totals is not None:
         del answer.fields[RESPONSE_CODE_FIELD]
         answer.fields[FIELD] = pack_totals(totals)
