@@ -172,6 +172,7 @@ def placed(number: int, requested_minor: int = 100_00, on: str = "2026-11-30", s
         ([placed(1), placed(2, on="2026-11-29")], None),
         ([placed(1, 800_00)], None),
         ([placed(1, 800_01)], "61"),
+        ([placed(1), placed(2, 800_00)._replace(expires_us=0)], None),  # a sale
     ],
 )
 def test_a_card_has_its_share_of_pre_authorizations_a_day(holds: list[Hold], expected: str | None) -> None:

@@ -291,6 +291,8 @@ class Desk(AcquirerBench):
         """The authorization code: a new one for what enlarges a hold, else that of the hold."""
         if 38 in message.fields and message.get(25) != "60":
             return message.get(38)
+        if message.get(3) == BALANCE.processing_code:
+            return ""
         self.codes += 1
         return self.given or str(self.codes)
 
@@ -534,7 +536,8 @@ class Desk(AcquirerBench):
         """What must stand nowhere outside the vault: card numbers, track 2, PIN blocks, what chips say."""
         sent = [message for tried in self.sent.values() for message, _ in tried]
         passed = [message.get_bytes(n).hex() for message in sent for n in (52, 55) if n in message.fields]
-        return [*CARDS.values(), *passed]
+        told = [value.hex() if isinstance(value, bytes) else value for value in self.told_once.values()]
+        return [*CARDS.values(), *passed, *told]
 
     def _assert_durable(self, ready: list[Any]) -> None:
         """I1: whatever approves leaves when the entry that it names stands in the database."""

@@ -67,6 +67,8 @@ class AcquirerBench:
         self.said: list[str] = []
         self.asked: list[bytes] = []
         """Everything that the issuer received."""
+        self.told_once: dict[int, str | bytes] = {}
+        """What the issuer's answers carry besides: a balance, its word to the chip."""
         self.judge: Callable[[Message], tuple[str, str] | None] = lambda message: ("00", "123456")
         self.store = store or MemoryStore(self.database)
         self.engine = Engine(
@@ -128,7 +130,8 @@ class AcquirerBench:
     def answer_of(self, body: bytes, code: str, authorization_code: str) -> Message:
         """An answer of the issuer to this message, as it comes in."""
         message = decode(ASCII_1987, body)
-        encoded = encode(ASCII_1987, answer_of_issuer(message, code, authorization_code or None, self.now_us, Policy()))
+        answer = answer_of_issuer(message, code, authorization_code or None, self.now_us, Policy(), self.told_once)
+        encoded = encode(ASCII_1987, answer)
         mac = self.keys.mac(self.zone_key, "x919", mac_block(ASCII_1987, encoded))
         return decode(ASCII_1987, put_mac(encoded, mac))
 

@@ -95,7 +95,9 @@ def check_velocity(ask: Ask, holds_of_card: Iterable[Hold], today: str, rules: R
     """Has this card had its share of pre-authorizations today? Only the newest holds are looked at."""
     if ask.kind.act is not Act.PLACE or not (rules.velocity_count or rules.velocity_minor):
         return None
-    placed = [hold for hold in holds_of_card if hold.placed_on == today and hold.state != State.REVERSED]
+    # A sale was never held: it has no end.
+    held = (hold for hold in holds_of_card if hold.expires_us and hold.state != State.REVERSED)
+    placed = [hold for hold in held if hold.placed_on == today]
     if rules.velocity_count and len(placed) >= rules.velocity_count:
         return Refusal(responses.COUNT_LIMIT, f"{len(placed)} pre-authorizations of this card today")
     spent_minor = sum(hold.requested_minor for hold in placed) + (ask.amount_minor or 0)

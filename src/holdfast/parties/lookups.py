@@ -118,7 +118,7 @@ def look_up_originals(asked: Ask, card: CardFacts, rules: Rules) -> Reads[tuple[
     by_token = (("token", card.vault.token),)
     if not asked.kind.needs_original:
         counts = asked.kind.act is Act.PLACE and (rules.velocity_count or rules.velocity_minor)
-        (of_card,) = (yield (Find(HOLDS, by_token, LOOKED_AT_MAX),)) if counts else ([],)
+        (of_card,) = (yield (Find(HOLDS, by_token, POSTINGS_LOOKED_AT_MAX),)) if counts else ([],)
         return of_card, None
     code = normal_code(asked.original.authorization_code)
     posting = asked.kind.means is Means.POSTING
