@@ -20,7 +20,7 @@ from holdfast.money import format_amount
 from holdfast.parties.settings import TerminalSettings
 from holdfast.runtime.config import Address, notice_of, parse_address
 from holdfast.runtime.datafolder import DataFolder
-from holdfast.runtime.pos import SILENT, SYSTEM, Pos
+from holdfast.runtime.pos import SILENT, SYSTEM, NotReady, Pos
 from holdfast.wire.settlement import parse_totals
 
 EXIT_CODES = {"approved": 0, "stored": 0, "declined": 1, "reversed": 1, "unknown": 3, "asked": 3}
@@ -58,9 +58,12 @@ class Counter:
         return self.named_operator or DEFAULT_OPERATOR
 
 
-def at_work(counter: Counter, work: Work, ready: bool = True) -> NoReturn:
-    """Open the terminal, connect, have it ready, do the work, print the outcome, end with its exit code."""
-    ended(counter, asyncio.run(_at_work(counter, work, ready)))
+def at_work(counter: Counter, work: Work, ready: bool = True, offline: bool = False) -> NoReturn:
+    """Open the terminal, connect, have it ready, do the work, print the outcome, end with its exit code.
+
+    `offline` work is done all the same where the acquirer cannot be reached, or something is open.
+    """
+    ended(counter, asyncio.run(_at_work(counter, work, ready, offline)))
 
 
 def ended(counter: Counter, value: Value) -> NoReturn:
@@ -75,7 +78,7 @@ def ended(counter: Counter, value: Value) -> NoReturn:
     raise typer.Exit(NOT_BALANCED if value.get("balanced") is False else code)
 
 
-async def _at_work(counter: Counter, work: Work, ready: bool) -> Value:
+async def _at_work(counter: Counter, work: Work, ready: bool, offline: bool) -> Value:
     settings = TerminalSettings(counter.terminal_id, int(counter.patience_s * SECOND_US))
     pos = await Pos.open(DataFolder(counter.folder).path, settings, note)
     says = f"waiting for the acquirer: {counter.patience_s:.0f} s at the most for an answer"
@@ -83,11 +86,8 @@ async def _at_work(counter: Counter, work: Work, ready: bool) -> Value:
     try:
         if await pos.device() is None:
             await load_sample(pos)
-        await pos.connect(address_of(counter))
-        no = await pos.ready(counter.operator, counter.patience_s + 5) if ready else None
-        if no is not None and no.outcome == SILENT:
-            raise Unreachable(f"the acquirer at {address_of(counter)} does not answer ({no.says}): nothing was asked")
-        if no is not None:
+        no = await why_not_ready(pos, counter, ready, offline)
+        if no is not None and not offline:
             return {"outcome": no.outcome, "response_code": no.response_code, "reason": f"{no.says}: nothing was asked"}
         return await with_receipt(pos, await work(pos), counter.language)
     except asyncio.CancelledError:
@@ -97,6 +97,20 @@ async def _at_work(counter: Counter, work: Work, ready: bool) -> Value:
         if waiting is not None:
             waiting.cancel()
         await pos.close()
+
+
+async def why_not_ready(pos: Pos, counter: Counter, ready: bool, offline: bool) -> NotReady | None:
+    """Connect, sign on and deliver where that is wanted; why nothing can be asked, Unreachable when nobody answers."""
+    try:
+        await pos.connect(address_of(counter))
+        no = await pos.ready(counter.operator, counter.patience_s + 5) if ready else None
+        if no is not None and no.outcome == SILENT:
+            raise Unreachable(f"the acquirer at {address_of(counter)} does not answer ({no.says}): nothing was asked")
+    except Unreachable as error:
+        if not offline:
+            raise
+        return NotReady(SILENT, str(error))
+    return no
 
 
 async def say_what_is_left(pos: Pos) -> None:
@@ -195,6 +209,8 @@ def told(value: Value) -> str:
         text += f"more about it: holdfast register show {value['register_entry']}\n"
     if value.get("reversal"):
         text += f"not known to be approved: the reversal is {value['reversal']}\n"
+    if value["outcome"] == "stored":
+        text += "stored, not yet registered 待上送: it is told until it is answered\n"
     if value.get("warning"):
         text += f"{value['warning']}\n"
     if value.get("trace_key"):

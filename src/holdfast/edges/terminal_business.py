@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Annotated, Any, NamedTuple, NoReturn
 
 import typer
@@ -117,7 +118,8 @@ def business(counter: Counter, name: str, action: Action, given: Mapping[str, An
         raise BadInput(f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing")
     arguments, presented = entered(counter, name, given)
     check_allowed(wanted_of(KINDS[name], arguments), parameters_of(counter))
-    at_work(counter, lambda pos: asked(pos, name, arguments, presented, counter.operator))
+    asking = partial(asked, name=name, arguments=arguments, presented=presented, operator=counter.operator)
+    at_work(counter, asking, offline=KINDS[name].advice)
 
 
 def entered(counter: Counter, name: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], Presented]:

@@ -65,7 +65,9 @@ def query(context: typer.Context, key: Key) -> None:
     if counter.json:
         print_json({**value, "amount": sale.amount_minor})
     else:
-        print_table(key, ("what", "is"), [_in_words(*each) for each in value.items() if each[1] not in (None, "")])
+        print_table(
+            key, ("what", "is"), [_in_words(*each) for each in value.items() if each[1] not in (None, "", False)]
+        )
     raise typer.Exit(EXIT_CODES.get(sale.outcome, 1))
 
 
