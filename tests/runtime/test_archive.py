@@ -2,7 +2,7 @@
 
 import shutil
 import zipfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ KEYS = FileKeys(bytes(range(32)), bytes(range(32, 64)))
 DUMP = bytes(range(256)) * 9000
 
 
-async def chunks(content: bytes) -> AsyncIterator[bytes]:
+async def chunks(content: bytes) -> AsyncGenerator[bytes, None]:
     for at in range(0, len(content), 100_000):
         yield content[at : at + 100_000]
 
@@ -42,6 +42,21 @@ def test_what_was_written_is_read_back(file: Path) -> None:
         backup.refuse_unless_signed(KEYS.public_key())
         with pytest.raises(BadInput, match="these are not the keys of the installation that made the backup"):
             backup.refuse_unless_signed(bytes(32))
+
+
+async def test_what_a_part_comes_from_is_ended_when_the_disk_is_full(tmp_path: Path) -> None:
+    ended = []
+
+    async def endless() -> AsyncGenerator[bytes, None]:
+        try:
+            while True:
+                yield bytes(1 << 20)
+        finally:
+            ended.append(True)
+
+    with pytest.raises(OSError, match="No space left"), writing(Path("/dev/full")) as writer:
+        await writer.add_stream(DUMPS["acquirer"], endless())
+    assert ended == [True]
 
 
 def refused(file: Path) -> str:

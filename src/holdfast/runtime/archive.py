@@ -8,8 +8,8 @@ Rule 3: parts are known by name; whatever else lies in a ZIP is a reason to refu
 import json
 import time
 import zipfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -72,14 +72,15 @@ class Writer:
         self._archive.writestr(_part(name), content)
         self.parts[name] = len(content), sha256(content).hexdigest()
 
-    async def add_stream(self, name: str, chunks: AsyncIterator[bytes]) -> None:
-        """A part of any length, as it comes."""
+    async def add_stream(self, name: str, chunks: AsyncGenerator[bytes, None]) -> None:
+        """A part of any length, as it comes; where the disk is full, what it comes from is ended."""
         digest, count = sha256(), 0
-        with self._archive.open(_part(name), "w", force_zip64=True) as part:
-            async for chunk in chunks:
-                part.write(chunk)
-                digest.update(chunk)
-                count += len(chunk)
+        async with aclosing(chunks):
+            with self._archive.open(_part(name), "w", force_zip64=True) as part:
+                async for chunk in chunks:
+                    part.write(chunk)
+                    digest.update(chunk)
+                    count += len(chunk)
         self.parts[name] = count, digest.hexdigest()
 
     def finish(self, manifest: bytes, signature: bytes) -> None:

@@ -10,7 +10,7 @@ Rule 3: no password stands on a command line: PostgreSQL's programs get it throu
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -120,7 +120,7 @@ def _root(frontier: bytes) -> str:
     return root(parse_frontier(frontier)).hex()
 
 
-async def dump_of(dsn: str, party: str, snapshot: str) -> AsyncIterator[bytes]:
+async def dump_of(dsn: str, party: str, snapshot: str) -> AsyncGenerator[bytes, None]:
     """What pg_dump says of a party's tables; who owns them and may read them is the affair of whoever restores."""
     command = ["--format=custom", "--no-owner", "--no-acl", f"--table={party}.*", f"--snapshot={snapshot}"]
     async with program("pg_dump", command, dsn) as dump:
