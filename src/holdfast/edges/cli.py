@@ -23,6 +23,7 @@ COMMANDS = {
     "doctor": "holdfast.edges.doctor:doctor",
     "sample": "holdfast.edges.sample:sample",
     "import": "holdfast.edges.importing:import_file",
+    "keys": "holdfast.edges.keys:app",
     "terminal": "holdfast.edges.terminal:app",
     "register": "holdfast.edges.register:app",
     "backup": "holdfast.edges.backup:backup",

@@ -12,16 +12,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import algorithms as ciphers
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.cmac import CMAC
 
 from holdfast.errors import KeyRefused
-from holdfast.keys import folder
+from holdfast.keys import algorithms, folder
 from holdfast.keys.folder import MASTER_FILE, NONCE_BYTES, TAG_BYTES
 
 DES, AES = "des", "aes"
 FILES = {DES: "protection-des.key", AES: "protection-aes.key"}
 SIZES = {DES: (16, 24), AES: (16, 24, 32)}
 FORMAT = "holdfast-protection-1"
+CHECK_DIGITS = {DES: 6, AES: 10}
+"""As many digits of a check value as ANSI X9.24-1 lets anybody show."""
 
 
 class Version(NamedTuple):
@@ -73,6 +77,20 @@ def read(keys_folder: Path, cipher: str) -> bytes:
         return _sealing(master).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], cipher.encode())
     except InvalidTag:
         raise KeyRefused(f"{path} does not belong to the {MASTER_FILE} beside it: restore both together") from None
+
+
+def check_value(cipher: str, clear: bytes) -> str:
+    """Upper-case hex that tells two keys (or two components) apart and shows neither: 6 digits for DES, 10 for AES.
+
+    By ANSI X9.24-1: the beginning of a block of zeros under DES, or of its CMAC under AES. It is what others print.
+    """
+    if cipher == DES:
+        said = algorithms.check_value(clear)
+    else:
+        mac = CMAC(ciphers.AES(clear))
+        mac.update(bytes(algorithms.WIDE_BLOCK_BYTES))
+        said = mac.finalize()
+    return said.hex().upper()[: CHECK_DIGITS[cipher]]
 
 
 def version(keys_folder: Path, cipher: str) -> Version | None:
