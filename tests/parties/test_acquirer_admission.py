@@ -5,21 +5,23 @@ from collections.abc import Callable
 import pytest
 
 from holdfast.clock import MINUTE_US
+from holdfast.domain.commands import SALE
 from holdfast.domain.policy import Policy
-from holdfast.domain.records import REQUESTS, SESSIONS
+from holdfast.domain.records import REQUESTS, SESSIONS, TERMINALS, Terminal
 from holdfast.keys.algorithms import decrypt_blocks, encrypt_blocks, mac_ecb, pin_block, pin_of_block
 from holdfast.parties.step import Received
 from holdfast.wire.chain import CHAIN_FIELD, ChainRequest, pack_request
 from holdfast.wire.codec import decode, encode
 from holdfast.wire.dialect import ASCII_1987, UNIONPAY
+from holdfast.wire.header import parse_header
 from holdfast.wire.message import Message
 from holdfast.wire.security import mac_block, parse_working_keys, put_mac
-from tests.parties.acquirer_desk import CARDS, OTHER_HOTEL, PIN, TRACK2, Desk, spoiled
+from tests.parties.acquirer_desk import CARDS, HOTEL, OTHER_HOTEL, PIN, TRACK2, Desk, DeskTerminal, spoiled
 from tests.runtime.acquirer_bench import TMK, ZONE
 from tests.standard_terminal import StandardTerminal
 
 
-def opened(name: str = "T1") -> tuple[Desk, StandardTerminal]:
+def opened(name: str = "T1") -> tuple[Desk, DeskTerminal]:
     """A desk with one terminal signed on."""
     desk = Desk()
     return desk, desk.terminal_of(name)
@@ -148,6 +150,132 @@ def test_a_sign_on_that_asks_for_other_keys_is_a_format_error() -> None:
     assert desk.rows(SESSIONS) == before
 
 
+SIZES = {"ecb": 8, "cbc": 8, "x919": 16, "cmac": 16, "sm4": 16}
+"""Bytes of the MAC key, by the algorithm that a terminal seals with."""
+
+
+def sealing_with(algorithm: str, network: str = "003") -> tuple[Desk, DeskTerminal, bytes]:
+    """A desk with a terminal that seals so and has asked to sign on, and the answer to that."""
+    desk = Desk()
+    desk.terminal_row("T1", mac_algorithm=algorithm)
+    terminal = DeskTerminal("T0000001", HOTEL, TMK, algorithm=algorithm)
+    desk.terminals["T1"] = terminal, *desk.new_pipe()
+    _, pipe, link = desk.terminals["T1"]
+    return desk, terminal, desk.send(terminal.sign_on(network), pipe, link)
+
+
+@pytest.mark.parametrize("algorithm", SIZES)
+def test_each_terminal_seals_with_its_own_algorithm(algorithm: str) -> None:
+    desk, terminal, answer = sealing_with(algorithm, "006" if algorithm == "sm4" else "003")
+    keys = parse_working_keys(decode(UNIONPAY, answer).get_bytes(62))
+    assert (len(keys.mak), len(keys.pik)) == (SIZES[algorithm], 16)
+    assert terminal.take_keys(answer) == "00", "each key fits its check value under the terminal's own cipher"
+    assert desk.act(["T1/1", "places", "C1", "100.00"]) == "00"  # `DeskTerminal.read` verifies the MAC of each answer.
+    assert desk.act(["T1/2", "completes", "T1/1", "100.00"]) == "00"
+    assert desk.act(["T1/3", "places", "C1", "100.00", "mac=wrong"]) == "A0"
+    assert desk.act(["repeat", "T1/1"]) == "00"
+    assert desk.act(["reverse", "T1/2"]) == "00"
+    desk.verdict = None
+    assert desk.act(["T1/4", "places", "C1", "100.00"]) == "none"
+    desk.now_us += Policy().issuer_patience_us
+    assert desk.act(["time", "passes"]) == "98", "what the acquirer says by itself is sealed so, too"
+
+
+@pytest.mark.parametrize("algorithm", sorted(set(SIZES) - {"ecb"}))
+def test_a_mac_by_another_algorithm_is_a_wrong_one(algorithm: str) -> None:
+    desk, terminal, answer = sealing_with(algorithm, "006" if algorithm == "sm4" else "003")
+    terminal.take_keys(answer)
+    terminal.algorithm = "ecb"
+    assert desk.act(["T1/1", "places", "C1", "100.00"]) == "A0"
+
+
+@pytest.mark.parametrize("algorithm", SIZES)
+def test_a_mac_key_of_sixteen_bytes_does_not_fit_beside_single_length_keys(algorithm: str) -> None:
+    desk, _, body = sealing_with(algorithm, "001")
+    answer = decode(UNIONPAY, body)
+    assert answer.get(39) == ("00" if SIZES[algorithm] == 8 else "30")
+    assert not any(entry.kind == "refusal" for entry in desk.entries)
+    if SIZES[algorithm] == 8:
+        assert len(answer.get_bytes(62)) == 24
+
+
+@pytest.mark.parametrize(("network", "size"), [("001", 24), ("003", 40), ("004", 60), ("006", 60)])
+def test_the_keys_of_a_sign_on_are_as_long_as_their_form(network: str, size: int) -> None:
+    algorithm = "sm4" if network == "006" else "ecb"
+    _, _, body = sealing_with(algorithm, network)
+    assert len(decode(UNIONPAY, body).get_bytes(62)) == size
+
+
+# --- notices ------------------------------------------------------------------------------------------------------
+
+
+def asks(desk: Desk, body: bytes) -> str:
+    """The digit of the answer's header: what it asks of the terminal."""
+    _, pipe, link = desk.terminals["T1"]
+    return parse_header(decode(UNIONPAY, desk.send(body, pipe, link)).header).processing_request
+
+
+def test_a_terminal_is_asked_to_sign_on_again_until_it_does() -> None:
+    desk, terminal = opened()
+    assert asks(desk, terminal.pre_auth(CARDS["C1"], 100_00)) == "0"
+    desk.terminal_row("T1", notice="3")
+    assert asks(desk, terminal.pre_auth(CARDS["C1"], 100_00)) == "3"
+    assert asks(desk, terminal.business(SALE, CARDS["C1"], 100_00, {})) == "3"
+    assert asks(desk, terminal.sign_on()) == "0"
+    assert terminal_row(desk).notice == "0"
+    desk.sign_on("T1")
+    assert asks(desk, terminal.pre_auth(CARDS["C1"], 100_00)) == "0"
+
+
+def download(terminal: DeskTerminal) -> bytes:
+    """0800/360."""
+    return encode(UNIONPAY, Message("0800", {11: "000777", 41: "T0000001", 42: HOTEL, 60: f"00{terminal.batch}360"}))
+
+
+def test_a_terminal_is_asked_to_fetch_its_parameters_until_it_does() -> None:
+    desk, terminal = opened()
+    desk.rules("fallback=never;floor_minor=50000")
+    desk.terminal_row("T1", notice="1")
+    assert asks(desk, terminal.pre_auth(CARDS["C1"], 100_00)) == "1"
+    assert asks(desk, terminal.sign_on()) == "1"
+    assert desk.sign_on("T1") == "00"
+    _, pipe, link = desk.terminals["T1"]
+    answer = decode(UNIONPAY, desk.send(download(terminal), pipe, link))
+    said = "HP1|merchant_name=和平饭店|merchant_name_en=Peace Hotel|keyed=allowed|fallback=never|floor_minor=50000"
+    assert (answer.mti, answer.get(39), answer.get_bytes(62).decode("gbk")) == ("0810", "00", said)
+    assert terminal_row(desk).notice == "0"
+    assert asks(desk, terminal.pre_auth(CARDS["C1"], 100_00)) == "0"
+    assert [entry.kind for entry in desk.entries].count("download") == 1
+    desk.audit()
+
+
+@pytest.mark.parametrize("notice", ["2", "4", "5", "9"])
+def test_what_a_terminal_does_elsewhere_is_asked_until_somebody_takes_it_back(notice: str) -> None:
+    desk, terminal = opened()
+    desk.terminal_row("T1", notice=notice)
+    assert asks(desk, terminal.sign_on()) == notice
+    desk.sign_on("T1")
+    _, pipe, link = desk.terminals["T1"]
+    desk.send(download(terminal), pipe, link)
+    assert asks(desk, terminal.pre_auth(CARDS["C1"], 100_00)) == notice
+    desk.terminal_row("T1", notice="0")
+    assert asks(desk, terminal.pre_auth(CARDS["C1"], 100_00)) == "0"
+
+
+def test_parameters_are_told_to_terminals_of_ours_only() -> None:
+    desk, terminal = opened()
+    assert desk.transmit("T1", renamed(download(terminal), "T9999999")) == "97"
+    assert desk.transmit("T1", renamed(download(terminal), "T0000007")) == "77"
+    disable(desk, "T0000001")
+    assert desk.transmit("T1", download(terminal)) == "97"
+    assert not any(entry.kind == "download" for entry in desk.entries)
+
+
+def terminal_row(desk: Desk) -> Terminal:
+    row: Terminal = desk.database.table(TERMINALS).rows["T0000001"]
+    return row
+
+
 # --- batches ------------------------------------------------------------------------------------------------------
 
 
@@ -176,6 +304,13 @@ def test_a_sign_on_with_an_unknown_journal_opens_a_new_batch() -> None:
     terminal.stan = 0
     assert desk.transmit("T1", chained(terminal.pre_auth(CARDS["C1"], 100_00), terminal, 2)) == "00"
     assert batch_after(desk, terminal, 3) == "000002"
+
+
+def test_by_rule_the_batch_that_a_new_journal_opens_is_the_date() -> None:
+    desk, terminal = opened()
+    desk.rules("batch_numbers=date", "*")
+    assert desk.transmit("T1", chained(terminal.pre_auth(CARDS["C1"], 100_00), terminal, 7)) == "00"
+    assert batch_after(desk, terminal, 7) == "261118"
 
 
 def test_a_terminal_without_a_journal_keeps_its_batch() -> None:
@@ -294,13 +429,16 @@ FROM_WORST = (
     ("97", field(41, "T0000001")),
     ("A0", lambda message: None),
     ("77", field(60, "1000000100050")),
-    ("13", field(4, "000000010000")),
+    ("13", field(4, "000000100001")),
     ("30", field(49, "156")),
+    ("61", field(4, "000000090000")),
     ("03", field(42, "102100070110001")),
     ("14", field(2, CARDS["STRANGE"])),
     ("15", field(2, CARDS["LOST"])),
     ("54", field(14, "3012")),
     ("41", field(2, CARDS["UNLINKED"])),
+    ("58", field(22, "021")),
+    ("61", field(4, "000000080000")),
     ("99", lambda message: message.fields.__delitem__(52)),
     ("91", field(2, CARDS["C1"])),
 )
@@ -309,6 +447,7 @@ FROM_WORST = (
 
 def test_the_first_check_that_fails_names_the_answer() -> None:
     desk, terminal = opened()
+    desk.rules("amount_max_minor=100000;keyed=never;velocity_minor=80000")
     message = Message(
         "0100",
         {
@@ -337,6 +476,12 @@ def test_the_first_check_that_fails_names_the_answer() -> None:
     message.fields[11] = "000999"
     told.append(send(desk, terminal, message, sealed))
     assert told == [*(code for code, _ in FROM_WORST), "00"]
+
+
+def test_what_is_meant_outranks_the_way_to_its_issuer() -> None:
+    desk, _ = opened()
+    assert desk.act(["T1/1", "completes", "UNLINKED", "100.00", "code=123456", "date=1118"]) == "25"
+    assert desk.act(["T1/2", "places", "UNLINKED", "100.00"]) == "91"
 
 
 def send(desk: Desk, terminal: StandardTerminal, message: Message, sealed: bool) -> str:

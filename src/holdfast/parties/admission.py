@@ -270,6 +270,7 @@ def download(event: Received, policy: Policy) -> Decision:
     }
     text = "|".join(("HP1", *(f"{name}={value}" for name, value in told.items())))
     answer = bare_answer(message, responses.APPROVED, turn.now_us, policy)
+    answer.fields[37] = rrn_of(turn.log, turn.number)
     answer.fields[62] = text.encode("gbk", "replace")
     seal = seal_of(event, admitted)
     if seal is not None:
