@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -47,7 +47,11 @@ class Lived(NamedTuple):
 
 @pytest.fixture(scope="module")
 def lived(postgres: RoleDsns, tmp_path_factory: pytest.TempPathFactory) -> Lived:
-    folder = tmp_path_factory.mktemp("installation") / "keys"
+    return lived_in(postgres, tmp_path_factory.mktemp("installation") / "keys", live)
+
+
+def lived_in(postgres: RoleDsns, folder: Path, life: Callable[[Town], Awaitable[object]]) -> Lived:
+    """An installation whose town has lived so."""
     keys = FileKeys.create(folder)
     passwords = {urlsplit(dsn).username: urlsplit(dsn).password for dsn in postgres}
     (folder / "database-roles.json").write_text(json.dumps(passwords), encoding="utf-8")
@@ -56,7 +60,7 @@ def lived(postgres: RoleDsns, tmp_path_factory: pytest.TempPathFactory) -> Lived
         ground = PostgresGround(postgres)
         await ground.empty()
         town = await Town.built(ground, keys=keys)
-        await live(town)
+        await life(town)
         await town.sign_checkpoints()
         await ground.close()
 

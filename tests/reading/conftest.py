@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.runtime.roles import RoleDsns
+from tests.reading import trade
 from tests.reading.town import Ground, MemoryGround, PostgresGround, SqliteGround, Town, live
 from tests.store.conftest import postgres
 
@@ -40,6 +41,31 @@ def lived_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def lived_ground(lived_files: Path, tmp_path: Path) -> AsyncIterator[SqliteGround]:
     """A town in which a day was lived, to be spoiled."""
     shutil.copytree(lived_files, tmp_path, dirs_exist_ok=True)
+    ground = SqliteGround(tmp_path)
+    yield ground
+    await ground.close()
+
+
+@pytest.fixture(scope="session")
+def traded_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files of a town that has lived through everything, some of which is open: to be copied."""
+    folder = tmp_path_factory.mktemp("traded")
+
+    async def live_there() -> None:
+        ground = SqliteGround(folder)
+        town = await Town.built(ground)
+        await trade.trade(town)
+        await trade.leave_open(town)
+        await ground.close()
+
+    asyncio.run(live_there())
+    return folder
+
+
+@pytest.fixture
+async def traded_ground(traded_files: Path, tmp_path: Path) -> AsyncIterator[SqliteGround]:
+    """A town that has lived through everything, to be spoiled."""
+    shutil.copytree(traded_files, tmp_path, dirs_exist_ok=True)
     ground = SqliteGround(tmp_path)
     yield ground
     await ground.close()

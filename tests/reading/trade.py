@@ -145,7 +145,7 @@ async def come_late(desk: Till, held: Message) -> Told:
 
 
 async def leave_open(town: Town) -> Told:
-    """What is not over: a hold; an advice and a refund that the issuer never hears; a hold whose rest is not freed yet."""
+    """What is not over: a hold that stands, one whose rest is not freed, an advice and a refund that nobody hears."""
     desk = await town.terminal(0)
     told = {"stands": await desk.do(PRE_AUTHORIZATION, "leo", 9_900)}
     told["to advise"] = await desk.do(PRE_AUTHORIZATION, "mary", 8_800)

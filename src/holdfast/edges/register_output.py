@@ -58,8 +58,8 @@ KINDS = (*(kind.name for kind in BUSINESS_KINDS), REVERSAL, *OF_THE_BATCH, RELEA
 
 RIGHT = frozenset({"amount", "entries"})
 
-WIDE = 95
-"""A screen of so many columns has room for the state of holds, too."""
+WIDTH_FOR = {"terminal": 90, "hold": 100}
+"""Columns that a screen has room for from so many characters on."""
 
 
 def print_rows(rows: Sequence[RegisterRow | EntryRow], entries: bool) -> None:
@@ -82,8 +82,7 @@ def print_open(rows: Sequence[RegisterRow]) -> None:
 
 def _print_requests(rows: Sequence[RegisterRow], last: str) -> None:
     columns = ["entry", "when", "kind", "outcome", "amount", "card", "terminal", "hold", last]
-    if person().width < WIDE:
-        columns.remove("hold")
+    columns = [column for column in columns if person().width >= WIDTH_FOR.get(column, 0)]
     _print(columns, ([_request_cells(row)[column] for column in columns] for row in rows))
 
 
