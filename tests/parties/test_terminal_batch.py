@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from holdfast.domain.records import BATCHES
 from holdfast.domain.tables import DUE
@@ -400,3 +402,60 @@ def test_power_off_at_any_point_of_it(event: int, before_commit: bool) -> None:
     settlements = [said for said in world.acquirer.book if said["kind"] == "settlement"]
     batches = [said["batch"]["id"] for said in settlements]
     assert len(batches) == len(set(batches)), "a batch was settled twice"
+
+
+ASKED: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("pre-auth", {"amount_minor": 500_00, "card": CHIP}),
+    ("increment", {"amount_minor": 50_00, **HELD}),
+    ("complete", {"amount_minor": 100_00, **HELD}),
+    ("advise", {"amount_minor": 90_00, **HELD}),
+    ("void", {"amount_minor": 500_00, **HELD, "supervisor": "00"}),
+    ("void-completion", {**HELD, "supervisor": "00"}),
+    ("sale", {"amount_minor": 70_00, "card": FOREIGN}),
+    ("refund", {"amount_minor": 1_00, **HELD, "supervisor": "00"}),
+    ("balance", {"card": CARD}),
+    ("settle", {}),
+    ("sign-off", {}),
+)
+FATES = ("through", "through", "through", "through", "lost", "twice", "wrong MAC")
+
+
+@given(
+    wishes=st.lists(st.sampled_from(range(len(ASKED))), min_size=4, max_size=14),
+    fates=st.lists(st.sampled_from(FATES), max_size=80),
+    cuts=st.lists(st.integers(0, 12), max_size=4),
+)
+def test_whatever_is_asked_on_any_line_ends_as_the_register_has_it(
+    wishes: list[int], fates: list[str], cuts: list[int]
+) -> None:
+    world, coming = PosWorld(), iter(fates)
+
+    def line(to: str, message: Message) -> list[Message]:
+        fate = next(coming, "through")
+        if fate == "wrong MAC" and 64 in message.fields:
+            raw = message.raw[:-1] + bytes([message.raw[-1] ^ 1])
+            return [Message(message.mti, {**message.fields, 64: raw[-8:].decode()}, raw)]
+        return {"lost": [], "twice": [message, message]}.get(fate, [message])
+
+    world.line = line
+    for number, wish in enumerate(wishes):
+        cut = cuts[number % len(cuts)] if cuts else 0
+        world.cut_at, world.cut_before_commit = (world.events + cut) if cut else 0, number % 2 == 0
+        name, arguments = ASKED[wish]
+        try:
+            if not world.device.signed_on:
+                world.command("sign-on")
+            world.command(name, **arguments)
+            world.later(31 if number % 3 else 6)
+        except PowerCut:
+            world.restart()
+    world.cut_at = 0
+    world.quieten(24)
+    assert_belief_is_the_register(world)
+    # Keys that a doubled sign-on changed behind its back are noticed now; and what was told late counts in the batch in
+    # which it was asked, so that the first settlement need not balance.
+    world.command("sign-on")
+    settled(world)
+    world.quieten(2)
+    world.approved("sale", amount_minor=1, card=CARD)
+    assert settled(world)["balanced"]
