@@ -162,14 +162,17 @@ class DeskTerminal(StandardTerminal):
             self.batch = answer.get(60)[2:8]
         return answer.get(39)
 
+    def sealed(self, body: bytes, mak: bytes) -> bool:
+        """Whether the MAC of an answer is right under this key; one without a MAC vouches for nothing."""
+        mac = decode(UNIONPAY, body).get(64)
+        return not mac or mac == algorithms.mac(self.algorithm, mak, mac_block(UNIONPAY, body))
+
     def read(self, body: bytes, mak: bytes = b"") -> Message:
         """As any terminal does; its own algorithm is not the one that others have."""
         if self.algorithm == "ecb":
             return super().read(body, mak)
-        answer = decode(UNIONPAY, body)
-        if 64 in answer.fields:
-            assert algorithms.mac(self.algorithm, mak or self.mak, mac_block(UNIONPAY, body)) == answer.get(64)
-        return answer
+        assert self.sealed(body, mak or self.mak)
+        return decode(UNIONPAY, body)
 
     def _body(self, mti: str, fields: Fields) -> bytes:
         body = super()._body(mti, fields)
@@ -204,9 +207,8 @@ class Desk(AcquirerBench):
         self.terminals: dict[str, tuple[DeskTerminal, Pipe, int]] = {}
         self.sent: dict[str, list[tuple[Message, bytes]]] = {}
         """All that was sent under the name of a step, the newest last."""
-        self.made_under: dict[bytes, bytes] = {}
-        self.asked_under: dict[str, bytes] = {}
-        """The MAC key of each body that was made, and of the newest message under the name of a step."""
+        self.asked_under: dict[str, list[bytes]] = {}
+        """The MAC keys that were in use when something was asked under the name of a step: its answer bears one."""
         self.card_of: dict[str, str] = {}
         self.slips: dict[str, Message] = {}
         self.questions: list[Message] = []
@@ -362,7 +364,7 @@ class Desk(AcquirerBench):
                 step = f"T{terminal.terminal_id[-1]}/{int(answer.get(11))}"
                 if step in self.sent and answer.mti != "0410":
                     terminal.sent = self.answered_by(step, answer)
-                    terminal.read(body, self.asked_under[step])
+                    terminal.read(body, next(key for key in self.asked_under[step] if terminal.sealed(body, key)))
                     if answer.get(39) in responses.APPROVED_CODES:
                         self.slips[step] = answer
                 codes.append(answer.get(39))
@@ -393,7 +395,7 @@ class Desk(AcquirerBench):
         terminal.batch, terminal.merchant_id = kept
         assert terminal.sent is not None
         self.sent.setdefault(step, []).append((terminal.sent, body))
-        self.made_under[body] = self.asked_under[step] = terminal.mak
+        self.asked_under.setdefault(step, []).append(terminal.mak)
         self.card_of.setdefault(step, card_name)
         return self.transmit(name, spoiled(body) if more.get("mac") == "wrong" else body)
 
@@ -441,10 +443,9 @@ class Desk(AcquirerBench):
                 return self.ask(step, verb, about, amount, more)
             case ["repeat", step]:
                 name = step.partition("/")[0]
-                self.asked_under[step] = self.terminals[name][0].mak
+                self.asked_under[step].append(self.terminals[name][0].mak)
                 return self.transmit(name, self.terminals[name][0].repeat(self.sent[step][-1][0]))
             case ["copy", step]:
-                self.asked_under[step] = self.made_under[self.sent[step][-1][1]]
                 return self.transmit(step.partition("/")[0], self.sent[step][-1][1])
             case ["reverse", step]:
                 name = step.partition("/")[0]
