@@ -7,7 +7,7 @@ import pytest
 from holdfast.clock import SECOND_US
 from holdfast.domain import responses
 from holdfast.domain.policy import Policy
-from holdfast.domain.records import HOLDS, REQUESTS
+from holdfast.domain.records import BATCHES, HOLDS, REQUESTS
 from holdfast.domain.tables import DUE
 from holdfast.parties.exchange import EXCHANGE_FIELD, parse
 from holdfast.parties.step import Received
@@ -23,13 +23,27 @@ from tests.runtime.acquirer_bench import ISSUER
 STEP = "T1/1"
 
 
+BEFORE = {
+    "places": (),
+    "orders": (),
+    "sells": (),
+    "increments": ("places",),
+    "completes": ("places",),
+    "voids": ("places",),
+    "voids-completion": ("places", "completes"),
+    "voids-sale": ("sells",),
+}
+"""What is undone when its issuer is silent, and what must have been done before it."""
+
+
 def in_flight(kind: str = "places") -> Desk:
     """A desk whose issuer has been asked and has not answered."""
-    desk = Desk()
-    if kind != "places":
-        desk.act(["T1/9", "places", "C1", "100.00"])
+    desk, about = Desk(), "C1"
+    for stan, done in enumerate(BEFORE[kind], 8):
+        assert desk.act([f"T1/{stan}", done, about, "100.00"]) == "00"
+        about = f"T1/{stan}"
     desk.verdict = None
-    assert desk.act([STEP, kind, "C1" if kind == "places" else "T1/9", "100.00"]) == "none"
+    assert desk.act([STEP, kind, about, "100.00"]) == "none"
     return desk
 
 
@@ -119,10 +133,11 @@ def test_other_messages_of_an_issuer_are_not_served(mti: str) -> None:
     assert "not served" in desk.said[-1]
 
 
-@pytest.mark.parametrize("kind", ["places", "completes", "voids"])
+@pytest.mark.parametrize("kind", BEFORE)
 @pytest.mark.parametrize("code", sorted(responses.OUTCOME_UNKNOWN))
 def test_neither_yes_nor_no_is_unknown_and_undone(kind: str, code: str) -> None:
     desk = in_flight(kind)
+    before = desk.rows(HOLDS), desk.rows(BATCHES)
     answer = approval(desk)
     answer.fields[39] = code
     assert arrives(desk, answer) == "98"
@@ -132,6 +147,21 @@ def test_neither_yes_nor_no_is_unknown_and_undone(kind: str, code: str) -> None:
     desk.turn(claim=True)
     assert desk.row_of(STEP).outcome == "reversed"
     assert desk.undone[-1].get(EXCHANGE_FIELD) == answer.get(EXCHANGE_FIELD)
+    assert (desk.rows(HOLDS), desk.rows(BATCHES)) == before, "what nobody knows changes no hold and counts nowhere"
+
+
+@pytest.mark.parametrize("kind", BEFORE)
+def test_the_answer_that_comes_too_late_is_undone_whatever_it_approves(kind: str) -> None:
+    desk = in_flight(kind)
+    before = desk.rows(HOLDS), desk.rows(BATCHES)
+    desk.now_us += 12 * SECOND_US
+    assert desk.act(["time", "passes"]) == "98"
+    desk.act(["time", "passes"])
+    assert (desk.row_of(STEP).outcome, len(desk.undone)) == ("reversed", 1)
+    assert arrives(desk, approval(desk)) == "none"
+    desk.act(["time", "passes"])
+    assert (desk.row_of(STEP).undo, len(desk.undone)) == ("done", 2)
+    assert (desk.rows(HOLDS), desk.rows(BATCHES)) == before
 
 
 @pytest.mark.parametrize("code", sorted(responses.APPROVALS))
@@ -175,7 +205,7 @@ def test_a_completion_needs_no_code_of_its_own() -> None:
     answer = approval(desk)
     del answer.fields[38]
     assert arrives(desk, answer) == "00"
-    assert desk.look("T1/9.hold") == "completed"
+    assert desk.look("T1/8.hold") == "completed"
 
 
 @pytest.mark.parametrize("code", ["05", "51", "54", "96", "ZZ"])
