@@ -10,7 +10,7 @@ from holdfast.domain.responses import RESPONSES, says
 from holdfast.edges.paper import columns, wrapped
 from holdfast.edges.shell import words
 from holdfast.edges.shell.figures import grouped, in_words, large
-from holdfast.edges.shell.layout import BESIDE_WIDTH, MARGIN, beside, fit, labelled, padded, paragraph
+from holdfast.edges.shell.layout import BESIDE_WIDTH, MARGIN, WIDTH, beside, fit, labelled, padded, paragraph
 from holdfast.edges.shell.words import Said
 from holdfast.edges.slip import Language, kind_name, merchant_of, money_of
 from holdfast.ids import parse_trace_key
@@ -37,20 +37,32 @@ def head(stand: Stand, language: Language) -> str:
     device = stand.device
     if device is None:
         return words.NEVER_LOADED(language)
-    parameters = parameters_from(device.parameters)
-    state = [(words.LINE_UP if stand.linked else words.LINE_DOWN)(language)]
-    state += [words.SIGNED_OFF(language)] if not device.signed_on else []
-    state += [words.UNDOING(language)] if device.reversal else []
-    state += [words.UNSENT(language, n=stand.owed_n)] if stand.owed_n else []
-    state += [words.SETTLING(language)] if device.settling else []
-    state += [words.SETTLE_SOON(language)] if device.asked_n >= parameters.journal_warning else []
-    right = " ".join(state)
-    who = f"{words.OPERATOR_SHORT(language)} {stand.operator}" if stand.operator else ""
-    middle = f"{device.terminal_id} {words.BATCH(language)} {device.batch} {who}"
+    who = f" {words.OPERATOR_SHORT(language)} {stand.operator}" if stand.operator else ""
+    middle = f"{device.terminal_id} {words.BATCH(language)} {device.batch}{who}"
+    right = fit(" ".join(_states(stand, device, language)), WIDTH - columns(middle) - 3)
+    room = WIDTH - columns(middle) - columns(right) - 3
     merchant = merchant_of(device._asdict(), language)
-    room = 79 - columns(middle) - columns(right) - 3
-    left = f" {fit(merchant, max(room, 4))} {middle}"
-    return f"{padded(left, 79 - columns(right) - 1)} {right}"
+    left = f" {fit(merchant, room)} {middle}" if room >= MERCHANT_COLUMNS_MIN else f" {middle}"
+    return f"{padded(left, WIDTH - columns(right) - 1)} {right}"
+
+
+MERCHANT_COLUMNS_MIN = 6
+"""With less room the merchant's name says nothing."""
+
+
+def _states(stand: Stand, device: Device, language: Language) -> list[str]:
+    """What a cashier must know, the most urgent first."""
+    nearly_full = device.asked_n >= parameters_from(device.parameters).journal_warning
+    states = [
+        (words.LINE_UP, stand.linked),
+        (words.LINE_DOWN, not stand.linked),
+        (words.UNDOING, bool(device.reversal)),
+        (words.SIGNED_OFF, not device.signed_on),
+        (words.UNSENT, stand.owed_n > 0),
+        (words.SETTLING, bool(device.settling)),
+        (words.SETTLE_SOON, nearly_full and not device.settling),
+    ]
+    return [said(language, n=stand.owed_n) for said, holds in states if holds]
 
 
 # --- menus and forms ----------------------------------------------------------------------------------------------
