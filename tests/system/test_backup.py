@@ -267,6 +267,7 @@ def test_what_cannot_be_backed_up_is_named(lived: Lived, tmp_path: Path, refused
     backup = ("backup", "--data", lived.data, "--out")
     assert "inside the data folder: a backup belongs on another disk" in refused(*backup, lived.data / "x")
     assert "is there already" in refused(*backup, lived.backup)
+    assert "is no folder: make it first" in refused(*backup, f"{tmp_path}/daily/")
     assert "is for --with-keys" in refused(*backup, tmp_path / "x", "--passphrase-file", lived.backup)
     assert "cannot be reached" in refused("backup", "--data", tmp_path / "no", "--out", tmp_path / "x", code=4)
     (tmp_path / "empty").mkdir(mode=0o700)

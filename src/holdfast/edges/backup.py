@@ -43,7 +43,7 @@ PassphraseOption = Annotated[
 
 
 def backup(
-    out: Annotated[Path, typer.Option("--out", metavar="FILE|DIR", help="Where to; in a folder it gets a name.")],
+    out: Annotated[str, typer.Option("--out", metavar="FILE|DIR", help="Where to; in a folder it gets a name.")],
     data: DataOption = None,
     db: DbOption = "",
     keys: KeysOption = None,
@@ -58,18 +58,18 @@ def backup(
     if passphrase_file is not None and not with_keys:
         raise BadInput("--passphrase-file is for --with-keys: without it the backup holds no keys")
     path = data_path(data)
-    place = place_of(out.expanduser(), path)
+    place = place_of(out, path)
     passphrase = new_passphrase(passphrase_file) if with_keys else None
     with put_in_place(place, force) as draft:
         manifest = asyncio.run(write_backup(path, data, db, keys, passphrase, draft))
     print_backup(place, manifest, json)
 
 
-def place_of(out: Path, path: Path) -> Path:
-    """The file that is meant; BadInput inside the folder that is backed up."""
-    place = out
-    if out.is_dir():
-        place = out / f"holdfast-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.backup"
+def place_of(out: str, path: Path) -> Path:
+    """The file that is meant; BadInput inside the folder that is backed up, and for a folder that is not there."""
+    place = Path(out).expanduser()
+    if place.is_dir() or out.endswith("/"):
+        place /= f"holdfast-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.backup"
     if place.resolve().is_relative_to(path.resolve()):
         raise BadInput(f"{place} is inside the data folder: a backup belongs on another disk")
     return place
