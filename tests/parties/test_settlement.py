@@ -7,6 +7,7 @@ import pytest
 from holdfast.clock import to_us, zone
 from holdfast.domain.records import BATCHES, SESSIONS
 from holdfast.register.canonical import decode_strict
+from holdfast.wire.chain import ChainRequest, pack_request
 from holdfast.wire.settlement import ClassTotals, Totals, parse_totals
 from tests.parties.acquirer_desk import CARDS
 from tests.parties.batch_desk import BatchDesk
@@ -269,6 +270,22 @@ def test_a_late_copy_of_a_settlement_is_flagged_for_what_it_told() -> None:
     desk.act(["T1/3", "advises", "T1/2", "50.00", "batch=000001"])
     assert desk.act(["T1", "settles", "batch=000001"]) == "11"
     assert desk.carried("T1", first) == "21"
+
+
+def linked(batch: str, link: str, told: str = "0" * 62) -> dict[int, str | bytes]:
+    """A 0500 of a terminal that keeps a chain."""
+    chained = pack_request(ChainRequest(7, link, ""))
+    return {48: told, 57: chained, 60: f"00{batch}201"}
+
+
+def test_a_terminal_that_keeps_a_chain_is_told_the_entry_and_is_not_taken_for_its_copy() -> None:
+    desk = sold(BatchDesk(), "100.00")
+    assert desk.about_batch("T1", "0500", linked("000001", "0" * 16), {"mac": "right", "stan": "000050"}) == "21"
+    first = desk.answers[-1].fields
+    assert first[57] == f"HF1|{desk.row_of_key('T0000001/000001/000050/0500').entry}"
+    assert desk.about_batch("T1", "0500", linked("000001", "0" * 16), {"mac": "right", "stan": "000050"}) == "21"
+    assert desk.answers[-1].fields == first
+    assert desk.about_batch("T1", "0500", linked("000001", "f" * 16), {"mac": "right", "stan": "000050"}) == "94"
 
 
 # --- who may settle -----------------------------------------------------------------------------------------------

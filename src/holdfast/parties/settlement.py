@@ -54,6 +54,7 @@ from holdfast.parties.uploaded import (
 )
 from holdfast.wire import chain, tlv
 from holdfast.wire.chain import CHAIN_FIELD
+from holdfast.wire.message import Message
 from holdfast.wire.settlement import (
     BALANCED,
     COUNT_MAX,
@@ -94,7 +95,7 @@ def settle(event: Received, policy: Policy) -> Decision:
     if isinstance(admitted, str) or admitted.too_late(turn):
         return turned_away(event, admitted if isinstance(admitted, str) else responses.MAC_ERROR, turn, policy)
     known, batch, everywhere = read
-    question = question_of(message.get(FIELD))
+    question = question_of(message, message.get(FIELD))
     if known is not None and known.question != question:
         return asked_otherwise(event, known, admitted, turn, policy)
     if known is not None:
@@ -181,7 +182,7 @@ def take_upload(event: Received, policy: Policy) -> Decision:
     hashes = yield tuple(pan_hash(record.pan) for record in records)
     # Card numbers are part of the question, and stand in no hash that has no key.
     said = [f"{record.stan} {record.amount_minor} {record.foreign}" for record in records]
-    question = question_of(code, message.get(4), *said, *(hashed.hex() for hashed in hashes), str(sent_n))
+    question = question_of(message, code, message.get(4), *said, *(hashed.hex() for hashed in hashes), str(sent_n))
     keys, batch_id = keys_beside(key, records), batch_of(str(key))
     whole = (Find(REQUESTS, (("batch_id", batch_id),), BATCH_MAX),) if code == END_NOT_BALANCED else ()
     cards = tuple(RowOf(CARDS, hashed) for hashed in hashes)
@@ -311,9 +312,10 @@ def common_facts(event: Received, key: TraceKey, admitted: Admitted, turn: Turn,
     }
 
 
-def question_of(*parts: str) -> bytes:
-    """What makes a message about a batch the same one under its key."""
-    return sha256("|".join(parts).encode()).digest()[:16]
+def question_of(message: Message, *parts: str) -> bytes:
+    """What makes a message about a batch the same one under its key; its link tells two copies of a journal apart."""
+    link = chain.parse_request(message.get(CHAIN_FIELD))
+    return sha256("|".join((*parts, link.link if link else "")).encode()).digest()[:16]
 
 
 def answered(
@@ -375,7 +377,7 @@ def note_script(event: Received, policy: Policy) -> Decision:
     if isinstance(admitted, str) or admitted.too_late(turn):
         return turned_away(event, admitted if isinstance(admitted, str) else responses.MAC_ERROR, turn, policy)
     results, about = chip.get(SCRIPT_RESULTS, b"").hex(), message.get(61)[:16]
-    question, known = question_of(results, about), read[0]
+    question, known = question_of(message, results, about), read[0]
     if known is not None and known.question != question:
         return asked_otherwise(event, known, admitted, turn, policy)
     if known is not None:
