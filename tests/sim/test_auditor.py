@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from holdfast.domain.records import ACCOUNTS, ANSWERS, FREEZES, HOLDS, REQUESTS, SALES
+from holdfast.domain.records import ACCOUNTS, ANSWERS, BATCHES, FREEZES, HOLDS, REQUESTS, SALES
 from holdfast.domain.tables import Table
 from holdfast.register.canonical import leaf_hash
 from holdfast.sim.world import World
@@ -122,7 +122,9 @@ def an_answer_is_another(world: World) -> None:
 
 def a_belief_is_another(world: World) -> None:
     database = world.tills[0].database  # type: ignore[union-attr]
-    change(database, SALES, lambda row: row.outcome == "approved" and row.kind == "completion", outcome="declined")
+    change(
+        database, SALES, lambda row: row.outcome == "approved" and row.kind == "pre-authorization", outcome="declined"
+    )
 
 
 def the_book_forgot(world: World) -> None:
@@ -132,6 +134,25 @@ def the_book_forgot(world: World) -> None:
         lambda facts: facts.get("phase") == "judged" and facts["outcome"] == "approved",
         outcome="declined",
     )
+
+
+def a_total_is_another(world: World) -> None:
+    change(world.acquirers.database, BATCHES, lambda row: row.debit_minor > 0, debit_minor=1)
+
+
+def a_settlement_is_flattered(world: World) -> None:
+    database = world.acquirers.database
+    log = next(
+        name
+        for name in sorted(database.logs)
+        if any(entry.kind == "settlement" for entry in database.logs[name].entries)
+    )
+    rewrite(database, log, lambda facts: facts["kind"] == "settlement", told="9" * 12 + "0" * 50)
+
+
+def a_finding_too_many(world: World) -> None:
+    found = {"kind": "finding", "phase": "raised", "reason": "nobody knows"}
+    rewrite(world.acquirers.database, "A", lambda facts: facts["kind"] == "audit", trace_key="", **found)
 
 
 def a_second_completion(world: World) -> None:
@@ -165,6 +186,9 @@ SPOILT = [
     (a_hold_is_another, "I7"),
     (a_freeze_is_another, "I7"),
     (an_answer_is_another, "I7"),
+    (a_total_is_another, "I7"),
+    (a_settlement_is_flattered, "I2"),
+    (a_finding_too_many, "I2"),
     (a_belief_is_another, "I7"),
 ]
 
@@ -188,6 +212,7 @@ def test_the_auditor_shares_no_fold_with_the_product(repository: Any) -> None:
         "holdfast.reading",
         "register.tree",
     )
-    for name in ("auditor", "folds", "logbook", "witness"):
+    own = ("own_book", "own_journal", "own_register", "own_rows")
+    for name in ("amounts", "auditor", "findings", "folds", "logbook", "witness", *own):
         text = (repository / "src" / "holdfast" / "sim" / f"{name}.py").read_text(encoding="utf-8")
         assert [module for module in shared if f"holdfast.{module}" in text] == []

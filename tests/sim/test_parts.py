@@ -4,16 +4,33 @@ from random import Random
 
 import pytest
 
+from holdfast.domain.rules import CHOICES, HABIT_CHOICES, parse_habits, parse_rules
 from holdfast.errors import KeyRefused
 from holdfast.keys.interface import Keys
 from holdfast.register.tree import EMPTY, append, root
-from holdfast.sim.faults import COPY, LEVELS, LOSS, Faults, Hostility
+from holdfast.sim import plan
+from holdfast.sim.faults import (
+    COPY,
+    FOREIGN_98,
+    FOREIGN_LATE,
+    FOREIGN_PART,
+    FOREIGN_TWICE,
+    LEVELS,
+    LOSS,
+    Faults,
+    Hostility,
+)
+from holdfast.sim.folds import Walk
+from holdfast.sim.foreign import ForeignNetwork
 from holdfast.sim.keys import SimKeys
 from holdfast.sim.logbook import Tree
 from holdfast.sim.network import Network
 from holdfast.sim.scheduler import Scheduler, Stuck
-from holdfast.wire.dialect import UNIONPAY
+from holdfast.wire.codec import decode, encode
+from holdfast.wire.dialect import ASCII_1987, UNIONPAY
 from holdfast.wire.framing import frame
+from holdfast.wire.message import Message
+from holdfast.wire.security import mac_block
 
 
 def test_things_happen_in_the_order_of_their_time_and_then_of_their_queueing() -> None:
@@ -105,3 +122,87 @@ def test_the_auditors_tree_is_the_products_tree(size: int) -> None:
         stored += [made for made in tree.made if made[0] in (8, 16)]
     assert (tree.root(), tree.peaks()) == (root(frontier), frontier.hashes)
     assert stored == [tuple(node) for node in nodes]
+
+
+def test_every_value_of_a_rule_and_a_habit_is_met_over_the_seeds() -> None:
+    drawn = [plan.drawn(seed) for seed in range(1, 401)]
+    rules = [parse_rules(text) for each in drawn for text in (*each.rules.values(), each.everywhere)]
+    habits = [parse_habits(text) for each in drawn for text in each.habits.values()]
+    for choices, said in ((CHOICES, rules), (HABIT_CHOICES, habits)):
+        for name, values in choices.items():
+            assert {ways[name] for ways in said if name in ways} == set(values), name
+    assert {each.foreign_scheme for each in drawn} == {"VIS", "MCC"}
+
+
+def foreign(kind: str, mti: str = "0110") -> list[tuple[int, str]]:
+    """What a foreign network makes of an approval when this always goes wrong: how much later, and which code."""
+    faults = Faults(Hostility(dict.fromkeys(LEVELS, 0.0) | {kind: 1.0}), Random(1))
+    keys: Keys = SimKeys("issuer", "network")
+    network = ForeignNetwork(faults, SimKeys("issuer", "network"), bytes(16))
+    body = encode(ASCII_1987, Message(mti, {39: "00", 128: "00000000"}))
+    sent = [(delay_us, each[2:]) for delay_us, each in network.between(frame(body))]
+    zone = keys.import_key("zone-mac", bytes(16))
+    changed = [each for _, each in sent if each != body]
+    assert all(keys.verify_mac(zone, "x919", mac_block(ASCII_1987, each), each[-8:].decode()) for each in changed)
+    return [(delay_us, decode(ASCII_1987, each).get(39)) for delay_us, each in sent]
+
+
+def test_a_foreign_network_has_its_ways() -> None:
+    assert foreign(FOREIGN_98) == [(0, "98")]
+    assert foreign(FOREIGN_PART)[0][1] in ("10", "11", "A2", "A4", "A5", "A6")
+    assert foreign(FOREIGN_PART, "0430") == [(0, "00")]
+    ((delay_us, code),) = foreign(FOREIGN_LATE)
+    assert (delay_us > 5_000_000, code) == (True, "00")
+    assert [code for _, code in foreign(FOREIGN_TWICE)] == ["00", "00"]
+
+
+def act(name: str, amount_minor: int, **terms: int) -> list[object]:
+    return [name, f"A-{name}", amount_minor, terms]
+
+
+@pytest.mark.parametrize(
+    ("acts", "state", "held_minor", "taken_minor"),
+    [
+        ([act("place", 100, frozen_minor=115)], "held", 115, 0),
+        ([act("place", 100, frozen_minor=115), act("increase", 20, frozen_minor=20)], "held", 135, 0),
+        ([act("place", 100, frozen_minor=115), act("complete", 80)], "completed", 0, 80),
+        ([act("place", 100, frozen_minor=115), act("complete-part", 80)], "held", 35, 80),
+        ([act("place", 100, frozen_minor=100), act("complete-part", 80), act("release", 0)], "completed", 0, 80),
+        ([act("place", 100, frozen_minor=100), act("complete", 80), act("refund", 30)], "completed", 0, 50),
+        (
+            [act("place", 100, frozen_minor=100), act("complete", 80), act("reopen", 80, frozen_minor=90)],
+            "held",
+            90,
+            0,
+        ),
+        ([act("sell", 100), act("take-back", 100)], "voided", 0, 0),
+        ([act("place", 100, frozen_minor=100), act("expire", 0)], "expired", 0, 0),
+    ],
+)
+def test_the_auditors_own_fold(acts: list[list[object]], state: str, held_minor: int, taken_minor: int) -> None:
+    walk = Walk()
+    for each in acts:
+        assert walk.may(str(each[0]), int(str(each[2])))
+        walk.go(each)
+    assert (walk.state, walk.held_minor, walk.taken_minor) == (state, held_minor, taken_minor)
+
+
+@pytest.mark.parametrize(
+    ("acts", "never"),
+    [
+        ([act("place", 100)], act("place", 100)),
+        ([act("place", 100), act("complete", 80)], act("complete", 1)),
+        ([act("place", 100), act("complete-part", 80)], act("void", 100)),
+        ([act("place", 100), act("complete-part", 80)], act("increase", 10)),
+        ([act("place", 100), act("complete", 80)], act("reopen", 79)),
+        ([act("place", 100), act("complete", 80), act("refund", 30)], act("refund", 51)),
+        ([act("place", 100), act("complete", 80), act("refund", 30)], act("reopen", 80)),
+        ([act("place", 100)], act("release", 0)),
+        ([act("place", 100), act("void", 100)], act("expire", 0)),
+    ],
+)
+def test_what_the_auditors_own_fold_does_not_allow(acts: list[list[object]], never: list[object]) -> None:
+    walk = Walk()
+    for each in acts:
+        walk.go(each)
+    assert not walk.may(str(never[0]), int(str(never[2])))

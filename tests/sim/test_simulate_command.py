@@ -10,7 +10,18 @@ from holdfast.edges.simulate import seeds_of
 from holdfast.errors import BadInput
 from holdfast.sim.faults import KINDS
 
-SHAPE = ("seeds", "complaints", "requests", "faults_by_kind", "seconds", "simulated_seconds", "trace", "found")
+SHAPE = (
+    "seeds",
+    "complaints",
+    "requests",
+    "kinds",
+    "worlds_with",
+    "faults_by_kind",
+    "seconds",
+    "simulated_seconds",
+    "trace",
+    "found",
+)
 
 
 @pytest.mark.parametrize(("text", "seeds"), [("3", [1, 2, 3]), ("1", [1]), ("7..7", [7]), ("0..2", [0, 1, 2])])
@@ -31,6 +42,8 @@ def test_json_is_one_object_and_no_complaint_is_a_yes() -> None:
     assert tuple(report) == SHAPE
     assert (report["seeds"], report["complaints"], report["simulated_seconds"]) == (2, 0, 240)
     assert list(report["faults_by_kind"]) == list(KINDS)
+    assert report["kinds"]["pre-authorization"] > 0
+    assert 0 <= min(report["worlds_with"].values()) <= max(report["worlds_with"].values()) <= 1
 
 
 def test_a_planted_bug_is_a_no_and_says_how_to_see_it_again() -> None:

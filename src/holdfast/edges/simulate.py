@@ -78,6 +78,8 @@ def print_report(report: Report) -> None:
         ("trace", report.trace),
     ]
     print_table("Simulation", ("what", "value"), rows)
+    kinds = [(kind, f"{count:,}", f"{report.worlds_with[kind]:.1%}") for kind, count in report.kinds.items()]
+    print_table("Requests by kind", ("kind", "registered", "worlds with one approved"), kinds)
     faults = [(kind, f"{count:,}") for kind, count in report.faults_by_kind.items()]
     print_table("Faults that took effect", ("kind", "times"), faults)
     if report.complaints:

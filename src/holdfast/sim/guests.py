@@ -68,7 +68,7 @@ class Posting:
     def __init__(self, told: Mapping[str, Any], command: str) -> None:
         self.rrn: str = told.get("rrn") or ""
         self.trace_key: str = told["trace_key"]
-        self.amount_minor: int = told["amount"]
+        self.amount_minor = int(told["amount"])
         self.date: str = told.get("date") or "0000"
         self.command = command
         self.left_minor = self.amount_minor
@@ -82,7 +82,7 @@ class Slip:
 
     def __init__(self, told: Mapping[str, Any], card: CardOf, placed_on: date, state: str) -> None:
         self.code: str = told["authorization_code"] or ""
-        self.amount_minor: int = told["amount"]
+        self.amount_minor = int(told["amount"])
         self.trace_key: str = told["trace_key"]
         self.card = card
         self.placed_on = placed_on

@@ -12,7 +12,7 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from holdfast.domain.commands import BY_NAME, Silence
+from holdfast.domain.commands import Silence
 from holdfast.domain.responses import APPROVED_CODES
 from holdfast.errors import KeyRefused
 from holdfast.parties.entered import KINDS
@@ -25,10 +25,12 @@ from holdfast.sim.standard_messages import (
     Device,
     Paper,
     about_terminal,
+    refusal,
     repeat_of,
     request_of,
     reversal_of,
     script_notice,
+    told,
 )
 from holdfast.wire.codec import decode, encode
 from holdfast.wire.dialect import UNIONPAY
@@ -394,24 +396,3 @@ class StandardTerminal:
         tell, self._tell = self._tell, None
         if tell is not None:
             tell(value)
-
-
-def refusal(reason: str) -> dict[str, Any]:
-    """What a cashier is told when nothing was sent."""
-    return {"outcome": "declined", "response_code": "", "reason": reason}
-
-
-def told(paper: Paper) -> dict[str, Any]:
-    """What a cashier reads on the paper."""
-    answer = paper.answer
-    return {
-        "outcome": paper.outcome if paper.outcome in ("approved", "declined", "stored") else "unknown",
-        "response_code": paper.code,
-        "kind": BY_NAME[paper.kind.name].name,
-        "amount": paper.amount_minor,
-        "trace_key": paper.trace_key,
-        "authorization_code": answer.get(38) if answer else None,
-        "rrn": answer.get(37) if answer else None,
-        "date": answer.get(13) if answer else None,
-        "paper": paper,
-    }

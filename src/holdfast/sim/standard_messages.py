@@ -28,6 +28,8 @@ DETAILS_MAX = 8
 DETAILS, CHIP, CHIP_BALANCED, CHIP_REFUSED, END, END_BALANCED = "201", "205", "203", "206", "202", "207"
 """60.3 of an upload."""
 OPERATOR = "01 "
+PIN_CONTROL = "26" + "0" * 14
+"""DE53: the PIN block is made with the card number, under double-length DES."""
 
 
 class Device(NamedTuple):
@@ -83,6 +85,27 @@ class Paper:
         return self.request.get(22)[:2] in CHIPS
 
 
+def refusal(reason: str) -> dict[str, Any]:
+    """What a cashier is told when nothing was sent."""
+    return {"outcome": "declined", "response_code": "", "reason": reason}
+
+
+def told(paper: Paper) -> dict[str, Any]:
+    """What a cashier reads on the paper."""
+    answer = paper.answer
+    return {
+        "outcome": paper.outcome if paper.outcome in ("approved", "declined", "stored") else "unknown",
+        "response_code": paper.code,
+        "kind": paper.kind.name,
+        "amount": paper.amount_minor,
+        "trace_key": paper.trace_key,
+        "authorization_code": answer.get(38) if answer else None,
+        "rrn": answer.get(37) if answer else None,
+        "date": answer.get(13) if answer else None,
+        "paper": paper,
+    }
+
+
 # --- business -----------------------------------------------------------------------------------------------------
 
 
@@ -114,7 +137,7 @@ def card_fields(given: Mapping[str, Any], pin_block: bytes) -> Fields:
         fields |= {2: card["pan"], 14: card["expiry"]}
     if entry in ("chip", "contactless"):
         fields |= {23: card["sequence"], 35: card["track2"], 55: card["chip"]}
-    return fields | ({26: "12", 52: pin_block, 53: "2600000000000000"} if pin_block else {})
+    return fields | ({26: "12", 52: pin_block, 53: PIN_CONTROL} if pin_block else {})
 
 
 def original_fields(kind: Kind, given: Mapping[str, Any]) -> Fields:

@@ -9,7 +9,8 @@ from holdfast.parties.entered import KINDS
 from holdfast.parties.step import Command
 from holdfast.sim.machine import Machine, Stage
 from holdfast.sim.plan import merchant_names, terminal_master_key
-from holdfast.sim.standard import StandardTerminal, refusal
+from holdfast.sim.standard import StandardTerminal
+from holdfast.sim.standard_messages import refusal
 from holdfast.sim.workload import Tell
 
 OPERATOR, ADMINISTRATOR = "01", "99"
