@@ -598,6 +598,14 @@ async def test_the_day_begins_with_an_operator_and_a_sign_on_in_the_language_tha
     assert till.asked == [("sign-on", {}, "02")]
 
 
+async def test_the_last_transactions_are_told_apart() -> None:
+    till = ScriptedTill()
+    till.sales = [sale(NOT_FOUND, kind="completion-advice", amount_minor=AMOUNT_MINOR_MAX), sale(PLACED)]
+    text = await piped(till, "4", "3", "")
+    assert "\n 000124 21:34:05 COMPLETION ADVICE  *0005 DECLINED 25  9,999,999,999.99 123456\n" in text
+    assert "\n 000123 21:34:05 PRE-AUTHORIZATION  *0005 APPROVED               500.00 123456\n" in text
+
+
 async def test_a_slip_is_printed_again_by_its_number() -> None:
     till = ScriptedTill()
     till.sales = [sale(PLACED)]

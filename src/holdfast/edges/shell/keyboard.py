@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
 import termios
 import threading
 from collections.abc import Callable
@@ -183,8 +182,3 @@ def edited(text: str, key: str) -> str:
         return ""
     fits = len(key) == 1 and key.isascii() and key.isprintable() and len(text) < LINE_CHARS_MAX
     return text + key if fits else text
-
-
-def of_this_process() -> Keyboard:
-    """Standard input and output."""
-    return Keyboard(sys.stdin, sys.stdout)

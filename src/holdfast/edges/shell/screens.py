@@ -232,17 +232,17 @@ def _names(value: Value, language: Language) -> list[tuple[str, str]]:
 
 # --- lists --------------------------------------------------------------------------------------------------------
 
-LAST_COLUMNS = (6, 8, 20, 8, 10, 14, 7)
+LAST_COLUMNS = (6, 8, 18, 5, 12, 16, 6)
 
 
 def transactions(sales: Iterable[Sale], language: Language) -> list[str]:
     """The last requests, one a line, the newest first."""
-    names = (words.TRACE, words.TIME, words.KIND, words.CARD_TAIL, words.OUTCOME, words.AMOUNT, words.AUTH_NO)
+    names = (words.TRACE, words.TIME, words.KIND, words.CARD_TAIL, words.OUTCOME, words.AMOUNT, words.AUTH)
     lines = [_row([name(language) for name in names], LAST_COLUMNS)]
     for sale in sales:
         outcome = words.OUTCOMES[sale.outcome](language)
         if sale.outcome == "declined" and sale.response_code:
-            outcome = f"{outcome} {sale.response_code}"[:10]
+            outcome = f"{outcome} {sale.response_code}"
         cells = (
             parse_trace_key(sale.trace_key).stan,
             sale.local_time,

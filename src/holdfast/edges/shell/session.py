@@ -11,9 +11,11 @@ import typer
 
 from holdfast.clock import SECOND_US
 from holdfast.edges.counter import Counter, address_of, load_sample
+from holdfast.edges.paper import wrapped
 from holdfast.edges.shell import batch, business, own, screens, words
 from holdfast.edges.shell.desk import Desk, ThreeTimes
 from holdfast.edges.shell.keyboard import Back, Keyboard, Leave
+from holdfast.edges.shell.layout import WIDTH
 from holdfast.edges.shell.till import Line, LiveTill
 from holdfast.edges.shell.words import Said
 from holdfast.edges.slip import Language
@@ -119,7 +121,7 @@ async def say_good_bye(desk: Desk) -> None:
     lines = [desk.say(said, key=waits[name]) for name, said in LEFT.items() if waits.get(name)]
     if waits.get("told"):
         lines.append(desk.say(words.LEFT_UNSENT, n=len(waits["told"])))
-    desk.end([*lines, desk.say(words.LEAVING)])
+    desk.end([line for text in (*lines, desk.say(words.LEAVING)) for line in wrapped(text, WIDTH)])
 
 
 LEFT = {

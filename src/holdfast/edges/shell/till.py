@@ -19,6 +19,8 @@ from holdfast.runtime.pos import SYSTEM, NotReady, Pos
 
 Value = Mapping[str, Any]
 
+HOST_LINKED = "host is linked"
+
 NOT_READY = "not-ready"
 """Key of an outcome that says why nothing was asked: declined, silent or unknown."""
 
@@ -68,9 +70,6 @@ class Line:
     def __call__(self, event: str, **_: object) -> None:
         if event.startswith(("host", "link to host")):
             self.linked = event == HOST_LINKED
-
-
-HOST_LINKED = "host is linked"
 
 
 class LiveTill:
