@@ -107,7 +107,7 @@ def test_a_chip_of_another_issuer_key_or_of_another_card_is_a_forged_one() -> No
     assert desk.answers(theirs).get(39) == "05"
 
 
-@pytest.mark.parametrize("sequence", ["000", "002"])
+@pytest.mark.parametrize("sequence", ["000", "002", "100"])
 def test_a_sequence_number_is_part_of_the_card(sequence: str) -> None:
     desk, message = opened(), asked(card("001"))
     message.fields[23] = sequence

@@ -164,6 +164,16 @@ def test_what_was_approved_in_part_is_undone_like_what_nobody_answered() -> None
     assert desk.look("C1.available") == "1000.00"
 
 
+@pytest.mark.parametrize("words", ["A3 advises A1 100.00", "A3 completes A1 100.00", "A3 refunds A2 100.00"])
+def test_only_new_money_is_approved_in_part(words: str) -> None:
+    """What has been done cannot be done in part: nobody would undo it."""
+    desk = Desk("approves_with=10")
+    desk.open("C1", "debit", 1000_00)
+    desk.act(["A1", "places", "C1", "100.00"])
+    desk.act(["A2", "sells", "C1", "100.00"])
+    assert desk.act(words.split()) == "00"
+
+
 @pytest.mark.parametrize(
     ("edge", "end"),
     [("minute", datetime(2026, 12, 18, 19, 7, tzinfo=HERE)), ("day", datetime(2026, 12, 19, tzinfo=HERE))],

@@ -142,6 +142,15 @@ A6 unsells A2 400.00                    -> 22
 A7 refunds A2 1.00                      -> 22
 """
 
+SALE_IS_NO_COMPLETION = """
+C1 opens debit 1000.00
+A1 sells C1 400.00
+A2 reopens A1 400.00                    -> 22  A1.state completed       # a sale has no hold to open again,
+A3 places C1 10.00
+A4 completes A3 10.00
+A5 unsells A4 10.00                     -> 22  A3.state completed       # and a completion is voided as one
+"""
+
 REFUND = """
 C1 opens debit 1000.00
 A1 sells C1 400.00
@@ -186,6 +195,7 @@ A5 orders C1 0.01                       -> 51
         REOPENED_THEN_PART_AFTER_PART,
         TAKEN_BACK,
         SALE,
+        SALE_IS_NO_COMPLETION,
         REFUND,
         OVERDRAWN,
     ],

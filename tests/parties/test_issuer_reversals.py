@@ -209,6 +209,22 @@ def test_a_release_of_what_was_never_seen_frees_nothing() -> None:
     assert desk.look("A1.frozen") == "300.00"
 
 
+def test_a_release_for_one_issuer_frees_nothing_of_another() -> None:
+    desk = completed_in_part()
+    desk.open("C3", "debit", 1000_00, bank=OTHER_BANK)
+    desk.answers(desk.freeing("A2", bank=OTHER_BANK))
+    assert desk.look("A1.frozen") == "300.00"
+
+
+def test_a_release_that_comes_late_does_not_free_what_another_completion_left() -> None:
+    """It names the completion that left something; when that one is undone, there is nothing of it to free."""
+    desk = completed_in_part()
+    desk.act(["reverse", "A2"])
+    desk.act(["A3", "completes", "A1", "100.00", "rest=kept"])
+    assert desk.act(["free", "A2"]) == "00"
+    assert desk.look("A1.frozen") == "400.00"
+
+
 def test_a_reversal_for_one_issuer_undoes_nothing_of_another() -> None:
     desk = completed_in_part()
     desk.open("C3", "debit", 1000_00, bank=OTHER_BANK)

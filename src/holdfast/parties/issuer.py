@@ -10,7 +10,7 @@ from typing import Any
 
 from holdfast.domain import ledger, responses
 from holdfast.domain.commands import BALANCE, BY_NETWORK, EXPIRY, RELEASE, REVERSAL, Silence
-from holdfast.domain.hold import POSTS, Act, InForce, Reversal, State, fold, load, take_out
+from holdfast.domain.hold import POSTS, Act, InForce, Reversal, State, fold, load, standing_post, take_out
 from holdfast.domain.policy import Policy
 from holdfast.domain.records import ACCOUNTS, ANSWERS, FREEZES, Answer, Freeze
 from holdfast.domain.rules import Habits
@@ -235,7 +235,8 @@ def judged_chip(asked: Asked) -> Generator[tuple[Want, ...], Any, tuple[bool, by
         KeyOperation("verify_arqc", (*card, chip.covered, chip.cryptogram)),
         KeyOperation("make_arpc", (*card, chip.cryptogram, code)),
     )
-    return bool(holds), pack_answer(arpc, code) if chip.asks_issuer else b""
+    # Numbers that no chip has are refused by the key service: then there is no word for it either.
+    return bool(holds), pack_answer(arpc, code) if holds and chip.asks_issuer else b""
 
 
 # --- a reversal advice --------------------------------------------------------------------------------------------
@@ -317,11 +318,18 @@ def release(asked: Asked, policy: Policy) -> Decision:
         "account_id": freeze.account_id if freeze else None,
         "hold_id": asked.exchange.hold_id,
     }
-    if freeze is not None and freeze.state == State.HELD and freeze.completed_minor:
+    if freeze is not None and leaves_something(freeze, asked):
         act = InForce(Act.RELEASE, turn.entry, 0)
         change = {"id": freeze.hold_id, "version": freeze.version + 1, "act": act.as_facts()}
         facts |= {"hold": change, "postings": ledger.movement(freeze, change)}
     return book_and_answer(asked, RELEASE, facts, ledger.rows_of(account, freeze), turn, policy)
+
+
+def leaves_something(freeze: Freeze, asked: Asked) -> bool:
+    """Whether the completion that a release names stands, and its hold is of this issuer and still holds something."""
+    post = standing_post(load(freeze.acts))
+    ours = freeze.issuer_id == asked.exchange.issuer_id
+    return ours and freeze.state == State.HELD and post is not None and post.by == asked.exchange.exchange_id
 
 
 # --- time passes --------------------------------------------------------------------------------------------------

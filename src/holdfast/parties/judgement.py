@@ -124,7 +124,9 @@ def check_posting(asked: Asked, act: Act, freeze: Freeze) -> Refusal | None:
             return Refusal(responses.AMOUNT_INCONSISTENT, f"only {left_minor} of what was posted is left to refund")
         return None
     post = standing_post(load(freeze.acts))
-    if post is None or post.by != asked.exchange.posting or post.terms.advised or freeze.refunded_minor:
+    sold = post is not None and post.act is Act.SELL
+    other = post is None or post.by != asked.exchange.posting or sold is not (act is Act.TAKE_BACK)
+    if post is None or other or post.terms.advised or freeze.refunded_minor:
         return Refusal(responses.OUT_OF_STEP, f"{asked.exchange.posting or 'nothing'} is not what can be voided")
     if asked.amount_minor != post.amount_minor:
         return Refusal(responses.AMOUNT_INCONSISTENT, "a void is for the full amount of what was posted")
@@ -154,7 +156,9 @@ def approval(asked: Asked, seen: Seen, turn: Turn, policy: Policy) -> dict[str, 
     kind, account = asked.kind, seen.account
     assert kind is not None, "the checks come first"
     assert account is not None, "the checks come first"
-    consent = {"outcome": ledger.APPROVED, "response_code": asked.habits.approves_with}
+    in_part = asked.habits.approves_with == responses.PARTLY_APPROVED and kind.act not in ENLARGES
+    code = responses.APPROVED if in_part else asked.habits.approves_with
+    consent = {"outcome": ledger.APPROVED, "response_code": code}
     if kind.act is None:
         return consent
     freeze = seen.freeze or new_freeze(asked, account, authorization_code(seen.dice), turn)
