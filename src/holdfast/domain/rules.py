@@ -69,6 +69,8 @@ class Rules(NamedTuple):
     """The next batch is the one before plus one, or the `date` (yymmdd) where that is later."""
     code_padding: str = "right"
     """A short authorization code in an answer is filled with spaces on the `right`, or zeros on the `left`."""
+    retention_years: int = 5
+    """A card's number is kept so long after its last use, as archives are after a contract's end; some hosts say 3."""
 
 
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -95,6 +97,7 @@ BOUNDS: dict[str, tuple[int, int]] = {
     "validity_days": (1, 365),
     "refund_days": (1, 3650),
     "velocity_count": (0, 16),
+    "retention_years": (1, 30),
     "floor_minor": (0, 999_999_999_999),
     "amount_max_minor": (0, 999_999_999_999),
     "velocity_minor": (0, 999_999_999_999),

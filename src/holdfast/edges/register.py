@@ -9,8 +9,9 @@ from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 
-from holdfast.edges import exporting
+from holdfast.edges import exporting, retiring
 from holdfast.edges import register_output as show_as
+from holdfast.edges.doors import OutcomeUnknown
 from holdfast.edges.open_reader import Installation, installation, open_reader
 from holdfast.edges.output import print_json
 from holdfast.edges.places import DataOption, DbOption, JsonOption, KeysOption
@@ -40,7 +41,7 @@ from holdfast.store.interface import Checkpoint, Reader
 
 T = TypeVar("T")
 
-NO = 1
+NO, UNKNOWN = 1, 3
 SHOWN_MAX = 50
 """So many rows are shown to a person who gave no --limit; programs get all."""
 
@@ -216,6 +217,25 @@ async def verified(at: Installation) -> list[Audited]:
     except (Unreachable, StoreError) as error:
         sys.stderr.write(f"holdfast: the issuer's book was left out: {error}\n")
     return audited
+
+
+@app.command("retire")
+def retire(
+    data: DataOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many there are.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Shred the numbers of cards that were not used for longer than the rule `retention_years` keeps them.
+
+    What was recorded stays, and so do its proofs: it names a card by its mask and a random token. A card keeps its
+    number as long as a hold of it stands, anything of it is in doubt, or it may get a refund.
+    """
+    try:
+        retired = run(retiring.retire(data, dry_run))
+    except OutcomeUnknown as error:
+        sys.stderr.write(f"holdfast: {error}\n")
+        raise typer.Exit(UNKNOWN) from error
+    retiring.print_retired(retired, json)
 
 
 @app.command("checkpoint")

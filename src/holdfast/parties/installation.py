@@ -1,4 +1,4 @@
-"""Commands at the acquirer's door: own schemes, merchants, terminals, BINs, issuers and hot list.
+"""Commands at the acquirer's door: own schemes, merchants, terminals, BINs, issuers and hot list; see also `retention`.
 
 Keys come as text over the local socket (0700), are wrapped at once, and stand in no entry.
 """
@@ -22,6 +22,7 @@ from holdfast.domain.records import (
     Terminal,
 )
 from holdfast.domain.tables import Write, put
+from holdfast.parties import retention
 from holdfast.parties.step import TURN, Command, Decision, KeyOperation, Outcome, Step, Want, pan_hash
 
 
@@ -34,6 +35,8 @@ def obey(event: Command) -> Decision:
     """One command."""
     if event.name == "import":
         return take_in(event)
+    if event.name == retention.RETIRE:
+        return retention.retire(event)
     return unknown(event)
 
 
