@@ -16,6 +16,7 @@ from holdfast.wire.dialect import ASCII_1987, UNIONPAY
 from holdfast.wire.header import parse_header
 from holdfast.wire.message import Message
 from holdfast.wire.security import mac_block, parse_working_keys, put_mac
+from tests.parties.acquirer_audit import book_of
 from tests.parties.acquirer_desk import CARDS, HOTEL, OTHER_HOTEL, PIN, TRACK2, Desk, DeskTerminal, spoiled
 from tests.runtime.acquirer_bench import TMK, ZONE
 from tests.standard_terminal import StandardTerminal
@@ -514,3 +515,16 @@ def test_the_issuer_is_asked_in_a_message_that_it_can_read() -> None:
     question = decode(ASCII_1987, body)
     assert (question.mti, question.get(18), question.get(4)) == ("0100", "7011", "000000010000")
     assert desk.keys.verify_mac(desk.zone_key, "x919", mac_block(ASCII_1987, body), question.get(128))
+
+
+@pytest.mark.parametrize(("named", "findings"), [("A-999999", 1), ("QA-000001", 1), ("A-000001", 0), ("", 0)])
+def test_a_terminal_that_was_told_an_entry_which_we_lack_raises_a_finding(named: str, findings: int) -> None:
+    """The register was cut, or restored from an older backup: the next sign-on of the terminal says so."""
+    desk, terminal = opened()
+    body = terminal.sign_on()
+    message = decode(UNIONPAY, body)
+    message.fields[57] = f"HF1|9|0123456789abcdef|{named}"
+    assert desk.transmit("T1", encode(UNIONPAY, Message("0800", message.fields))) == "00"
+    raised = [entry for entry in book_of(desk.database) if entry["kind"] == "finding"]
+    assert len(raised) == findings
+    assert all(entry["about"] == named and entry["owner"] for entry in raised)

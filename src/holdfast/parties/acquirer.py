@@ -5,6 +5,8 @@ issuer → write "answered", answer the terminal. What waits (an answer, a rever
 row; `duties` works on those.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from holdfast.clock import business_date, local_date
@@ -63,10 +65,14 @@ BUSINESS_MTIS = frozenset(kind.mti for kind in BUSINESS_KINDS)
 
 
 class Acquirer:
-    """The party. It holds no state of its own: only the rules of its installation."""
+    """The party. It holds no state of its own: only the rules of its installation.
 
-    def __init__(self, policy: Policy) -> None:
+    `ended` gives the sizes of the logs that a restore ended: what terminals know beyond them was lost in it.
+    """
+
+    def __init__(self, policy: Policy, ended: Mapping[str, int] = MappingProxyType({})) -> None:
         self.policy = policy
+        self.ended = ended
 
     def decide(self, event: Event) -> Decision:
         """All events go through here."""
@@ -88,7 +94,7 @@ class Acquirer:
         if mti == "0800" and management == DOWNLOAD_PARAMETERS:
             return admission.download(event, self.policy)
         if mti == "0800":
-            return admission.sign_on(event, self.policy)
+            return admission.sign_on(event, self.policy, self.ended)
         if mti == "0820" and management == ECHO:
             return admission.echo(event, self.policy)
         if mti == "0820" and management == SIGN_OFF_CODE:

@@ -3,6 +3,7 @@
 A message with a wrong MAC has not been received: it is answered (97, 77 or A0, without a MAC) and recorded nowhere.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from holdfast.clock import hhmmss, local_date, mmdd
@@ -22,6 +23,8 @@ from holdfast.domain.records import MERCHANTS, REQUESTS, SESSIONS, TERMINALS, Me
 from holdfast.domain.rules import Rules
 from holdfast.domain.tables import Find, put
 from holdfast.ids import rrn_of
+from holdfast.parties.booking import raised
+from holdfast.parties.chain_check import missing_entry
 from holdfast.parties.ruling import rules_for, wants_of_rules
 from holdfast.parties.step import (
     TURN,
@@ -47,6 +50,7 @@ from holdfast.wire.message import Message
 from holdfast.wire.security import WorkingKeys, mac_block, pack_working_keys
 
 MAC_FIELD = 64
+LOOK = "compare the terminal's journal with the register"
 FIRST_BATCH = 1
 BATCH_MAX = 999_999
 
@@ -136,11 +140,12 @@ MAK_BYTES = {"ecb": 8, "cbc": 8, "x919": 16, "cmac": 16, "sm4": 16}
 """Bytes of the MAC key, by the algorithm that a terminal seals with."""
 
 
-def sign_on(event: Received, policy: Policy) -> Decision:
+def sign_on(event: Received, policy: Policy, ended: Mapping[str, int]) -> Decision:
     """0800: fresh working keys under the terminal's master key, and the batch.
 
     A terminal whose journal we do not know (it was reinstalled: its next message is no later than the last we saw in
-    this batch) gets a new batch, so that its trace numbers name new requests.
+    this batch) gets a new batch, so that its trace numbers name new requests. One that was told an entry which this
+    register lacks shows that the register was cut or restored: a finding says so.
     """
     message = event.message
     terminal_id, wanted = message.get(41), message.get(60)[8:11]
@@ -159,7 +164,15 @@ def sign_on(event: Received, policy: Policy) -> Decision:
     batch = session.batch if session else next_batch(None, rules, turn, policy)
     if session and link and seen and link.sequence <= seen[0].sequence:
         batch = next_batch(session.batch, rules, turn, policy)
-    return signed_on(event, Fresh(terminal, session, batch, keys, exported), turn, policy)
+    step = signed_on(event, Fresh(terminal, session, batch, keys, exported), turn, policy)
+    lost = missing_entry(link.last_entry, turn, ended) if link else None
+    if link is None or lost is None:
+        return step
+    about = {"terminal_id": terminal_id, "merchant_id": terminal.merchant_id, "about": link.last_entry}
+    told = raised(
+        about, f"the terminal was told an entry that is missing: {lost}", LOOK, turn.after(step.entries[0]), policy
+    )
+    return step._replace(entries=(*step.entries, told))
 
 
 def fits(wanted: str, terminal: Terminal) -> bool:

@@ -40,11 +40,16 @@ def counted(
 
 
 def finding(request: Request, reason: str, next_action: str, turn: Turn, policy: Policy) -> Entry:
-    """A difference that somebody must look at: owner, next action, due time."""
+    """A difference about a request that somebody must look at."""
+    about = {"trace_key": request.trace_key, "about": request.asked_entry}
+    return raised(about, reason, next_action, turn, policy)
+
+
+def raised(about: Mapping[str, Any], reason: str, next_action: str, turn: Turn, policy: Policy) -> Entry:
+    """A finding: what it is about, as facts, and its owner, next action and due time."""
     facts = {
-        "trace_key": request.trace_key,
+        **about,
         "phase": "raised",
-        "about": request.asked_entry,
         "owner": "operations",
         "next_action": next_action,
         "due": turn.now_us + policy.finding_due_us,

@@ -91,7 +91,7 @@ class Node:
         self._keys = keys
         self.links = CountedLinks(keys)
         issues = config.party == ISSUER
-        party = Issuer(Policy()) if issues else Acquirer(Policy())
+        party = Issuer(Policy()) if issues else Acquirer(Policy(), self.logs.ended)
         self.engine = Engine(party, store, keys, self.links, now_us, log, config.holder, self.logs.names)
         self.driver = Driver(self.engine, self.links, log)
         dialect, limits = (ASCII_1987, HOST_LIMITS) if issues else (UNIONPAY, Limits(links_max=room_for_links()))
