@@ -86,6 +86,7 @@ rules rest=acquirer
 T1/1 places C1 500.00                             -> 00
 T1/2 completes T1/1 400.00                        -> 00  T1/2.delivery owed
 T1/3 voids-completion T1/2 400.00                 -> 00  T1/1.hold held
+T1/8 completes T1/1 500.00                        -> 00  T1/8.delivery none        # completed anew, in full
 T1/4 places C1 500.00                             -> 00
 T1/5 completes T1/4 400.00                        -> 00  due.release 2
 reverse T1/5                                      -> 00  T1/4.hold held  T1/5.delivery none
@@ -186,6 +187,13 @@ wait 2 minutes
 T1/3 voids-completion T1/2 400.00                 -> 00  T1/1.hold held  due.expire 1
 wait 10 minutes
 time passes                                       -> none  T1/1.hold expired       # it stood again, past its end
+T1/4 places C1 500.00                             -> 00
+wait 30 days
+T1/5 completes T1/4 400.00                        -> 00
+wait 11 minutes
+time passes                                       -> none  T1/4.hold completed  due.expire 0
+T1/6 voids-completion T1/5 400.00                 -> 00  T1/4.hold held  due.expire 1
+time passes                                       -> none  T1/4.hold expired  due.expire 0
 """
 
 STORIES = {name.lower(): story for name, story in globals().items() if name.isupper() and " -> " in str(story)}

@@ -187,10 +187,10 @@ EVENTS = st.sampled_from(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=100)
 @given(
     st.sampled_from(RULES),
-    st.lists(st.tuples(EVENTS, st.integers(0, 50), st.integers(0, 8)), min_size=5, max_size=50),
+    st.lists(st.tuples(EVENTS, st.integers(0, 50), st.integers(0, 8)), min_size=20, max_size=60),
 )
 def test_a_random_day(rules: str, events: list[tuple[str, int, int]]) -> None:
     day = RandomDay(rules)
