@@ -95,8 +95,10 @@ T1/3 completes T1/1 95.00                         -> 00  T1/1.hold completed
 T1/4 completes T1/1 95.00                         -> 22
 reverse T1/4                                      -> 00  T1/4.outcome declined  undone 1  # nothing to undo
 reverse T1/3                                      -> 00  T1/1.hold held
+time passes                                       -> none  undone 2  T1/3.undo done
 T1/5 voids T1/1 100.00                            -> 00  T1/1.hold voided
 reverse T1/5                                      -> 00  T1/1.hold held
+time passes                                       -> none  undone 3
 T1/6 completes T1/1 100.00                        -> 00
 T1/7 places C1 50.00                              -> 00
 reverse T1/7                                      -> 00  T1/7.outcome reversed  T1/7.hold reversed
@@ -230,6 +232,7 @@ time passes                                       -> none  T1/2.hold expired  T1
 T1/4 completes T1/2 100.00                        -> 22
 T1/5 voids T1/2 100.00                            -> 22
 reverse T1/3                                      -> 00  T1/1.hold expired         # it stands again, past its end
+time passes                                       -> none  undone 1
 T1/6 completes T1/1 100.00                        -> 22
 reverse T1/1                                      -> 00  T1/1.hold reversed
 """

@@ -18,6 +18,7 @@ T1/6 completes T1/1 375.00                        -> 00  T1/1.hold completed  T1
 T1/7 completes T1/1 1.00                          -> 22
 reverse T1/2                                      -> 22  T1/1.taken 575.00         # built upon
 reverse T1/6                                      -> 00  T1/1.hold held  T1/1.taken 200.00  T1.debit 200.00
+time passes                                       -> none  undone 1
 T1/8 completes T1/1 300.00                        -> 00  T1/1.hold completed       # just used up
 T1/9 places C1 500.00                             -> 00
 T1/10 completes T1/9 200.00                       -> 00
@@ -90,6 +91,7 @@ T1/8 completes T1/1 500.00                        -> 00  T1/8.delivery none     
 T1/4 places C1 500.00                             -> 00
 T1/5 completes T1/4 400.00                        -> 00  due.release 2
 reverse T1/5                                      -> 00  T1/4.hold held  T1/5.delivery none
+time passes                                       -> none  undone 1
 T1/6 completes T1/4 300.00                        -> 00  T1/6.delivery owed
 wait 1 days
 time passes                                  -> none  released 1  T1/2.delivery done  T1/6.delivery done  due.release 0

@@ -56,6 +56,7 @@ wait 12 seconds
 time passes                                       -> 98  T1/2.outcome unknown  T1/1.asked 500.00
 time passes                                       -> none  undone 1  T1/2.outcome reversed
 issuer answers T1/2 00                            -> none  T1/2.undo owed  T1/1.asked 500.00
+time passes                                       -> none  undone 2  T1/2.undo done
 issuer says 51
 T1/3 increments T1/1 200.00                       -> 51  T1/1.asked 500.00
 """
@@ -100,6 +101,7 @@ T1/6 voids T1/1 80.00                             -> 22
 T1/7 voids-sale T1/1 80.00                        -> 00  T1/1.hold voided  T1/1.taken 0.00  T1.credit 80.00
 T1/8 voids-sale T1/1 80.00                        -> 22
 reverse T1/7                                      -> 00  T1/1.hold completed  T1.credit 0.00  T1.debit 80.00
+time passes                                       -> none  undone 1
 reverse T1/1                                      -> 00  T1/1.hold reversed  T1.debit 0.00
 time passes                                       -> none  undone 2
 T5/1 sells C1 10.00                               -> 00                            # a shop needs no right to sell

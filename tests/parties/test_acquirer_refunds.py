@@ -44,6 +44,7 @@ T5/2 refunds T5/1 80.00                           -> 00  T5/1.given-back 80.00
 T5/3 voids-sale T5/1 80.00                        -> 22
 T1/1 places C1 500.00                             -> 00
 T1/2 advises T1/1 460.50                          -> 00
+time passes                                       -> none  T1/2.delivery done
 T1/3 refunds T1/2 460.50                          -> 00  T1/1.given-back 460.50
 T1/4 refunds T1/2 0.01                            -> 64
 T1/5 sells VISA 80.00                             -> 00

@@ -115,6 +115,7 @@ T1/1 places C1 500.00                             -> 00
 T1/2 completes T1/1 200.00                        -> 00  T1/1.hold held
 T1/3 completes T1/1 100.00                        -> 00  T1/1.hold held  T1/1.taken 300.00
 T1/4 advises T1/1 200.00                          -> 00  T1/1.hold completed  T1/1.taken 500.00
+time passes                                       -> none  T1/4.delivery done
 T1/5 completes T1/1 1.00                          -> 22
 """
 
