@@ -211,12 +211,17 @@ time passes                                       -> none  undone 1  T1/1.undo d
 CANNOT_BE_BOOKED = """
 T1/1 places C1 100.00                             -> 00
 issuer is silent
-T1/2 completes T1/1 100.00                        -> none
-T1/3 voids T1/1 100.00                            -> none
-issuer answers T1/3 00                            -> 00  T1/1.hold voided
-issuer answers T1/2 00                            -> 22  T1/1.hold voided  T1/2.outcome declined  T1/2.undo owed
-time passes                                       -> none  undone 1  T1/2.undo done  T1/2.outcome declined
-reverse T1/2                                      -> 00  T1/2.outcome declined  due.undo 0
+T1/2 completes T1/1 100.00                        -> none  asked 2
+T1/3 voids T1/1 100.00                            -> none  asked 2                 # one at a time on a hold
+issuer answers T1/2 00                            -> 00,22  T1/1.hold completed  T1/3.outcome declined
+issuer approves
+T1/4 places C1 50.00                              -> 00
+issuer is silent
+T1/5 completes T1/4 50.00                         -> none
+T1/6 advises T1/4 40.00                           -> 00  T1/4.hold completed       # what is told is registered at once
+issuer answers T1/5 00                            -> 22  T1/4.hold completed  T1/5.outcome declined  T1/5.undo owed
+time passes                                       -> none  undone 1  T1/5.undo done  T1/5.outcome declined
+reverse T1/5                                      -> 00  T1/5.outcome declined  due.undo 0
 """
 
 TIME = """

@@ -73,10 +73,10 @@ rules completions=several
 issuer takes nothing
 T1/1 places C1 500.00                             -> 00
 T1/2 advises T1/1 200.00                          -> 00  T1/1.hold held
-T1/3 completes T1/1 300.00                        -> 00  T1/1.hold completed
+T1/3 completes T1/1 300.00                        -> none  T1/1.hold held          # the advice is not over
 issuer takes 05
 wait 5 seconds
-time passes                                       -> none  T1/2.outcome claimed  findings 1  T1/1.taken 500.00
+time passes                                       -> 00  T1/2.outcome claimed  findings 1  T1/1.taken 300.00
 """
 
 OBJECTED = """
@@ -138,6 +138,8 @@ issuer is silent
 T1/2 completes T1/1 500.00                        -> none
 T1/3 advises T1/1 460.50                          -> 00  T1/1.hold completed
 issuer answers T1/2 00                            -> 22  T1/2.undo owed  T1/1.taken 460.50
+time passes                                       -> none  undone 1  told 0         # the newer one is told when that is over
+wait 5 seconds
 time passes                                       -> none  undone 1  told 1
 """
 

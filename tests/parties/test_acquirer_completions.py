@@ -43,15 +43,11 @@ BOTH_ASKED = """
 rules completions=several
 T1/1 places C1 500.00                             -> 00
 issuer is silent
-T1/2 completes T1/1 300.00                        -> none
-T2/2 completes T1/1 300.00                        -> none
-T1/3 completes T1/1 200.00                        -> none
-T1/4 voids T1/1 500.00                            -> none
-issuer answers T1/2 00                            -> 00  T1/1.hold held
-issuer answers T2/2 00                            -> 22  T2/2.undo owed  T1/1.taken 300.00  # 600 is over 115 %
-issuer answers T1/4 00                            -> 22  T1/4.undo owed  T1/1.hold held
+T1/2 completes T1/1 300.00                        -> none  asked 2
+T2/2 completes T1/1 300.00                        -> none  asked 2                 # it waits until the first is over
+T1/3 completes T1/1 200.00                        -> none  asked 2
+issuer answers T1/2 00                            -> 00,64  T1/1.hold held  T1/1.taken 300.00  # 600 is over 115 %
 issuer answers T1/3 00                            -> 00  T1/1.hold completed  T1/1.taken 500.00
-time passes                                       -> none  undone 2
 """
 
 LEFT_TO_US = """
@@ -153,9 +149,7 @@ issuer is silent
 T1/3 voids-completion T1/2 400.00                 -> none
 T1/4 voids-completion T1/2 400.00                 -> none
 T1/5 refunds T1/2 100.00                          -> none
-issuer answers T1/5 00                            -> 00  T1/1.given-back 100.00
-issuer answers T1/3 00                            -> 22  T1/3.undo owed  T1/1.taken 400.00  # refunded in part by now
-issuer answers T1/4 00                            -> 22  T1/4.undo owed  T1.credit 100.00
+issuer answers T1/3 00                            -> 00,22,64  T1/1.hold held  T1/1.taken 0.00  T1.credit 400.00
 """
 
 ANOTHER_DAY = """

@@ -66,16 +66,15 @@ T1/1 places C1 500.00                             -> 00
 issuer is silent
 T1/2 increments T1/1 200.00                       -> none
 T1/3 voids T1/1 500.00                            -> none
-T1/4 completes T1/1 500.00                        -> none
-issuer answers T1/2 00                            -> 00  T1/1.asked 700.00
-issuer answers T1/3 00                            -> 22  T1/3.undo owed  T1/1.hold held  # no longer the whole hold
+T1/4 completes T1/1 600.00                        -> none
+issuer answers T1/2 00                            -> 00,64  T1/1.asked 700.00      # no longer the whole hold
 issuer answers T1/4 00                            -> 00  T1/1.hold completed
 T1/5 places C1 500.00                             -> none
 issuer answers T1/5 00                            -> 00
 T1/6 increments T1/5 200.00                       -> none
-issuer approves
-T1/7 completes T1/5 500.00                        -> 00
-issuer answers T1/6 00                            -> 22  T1/6.undo owed  T1/5.asked 500.00
+T1/7 completes T1/5 500.00                        -> none
+wait 12 seconds
+time passes                                       -> 98,91  T1/6.outcome unknown  T1/5.hold held  # longer than that nobody waits
 """
 
 MOTO = """
@@ -133,8 +132,7 @@ T1/2 sells C1 90.00                               -> 00
 issuer is silent
 T1/3 voids-sale T1/2 90.00                        -> none
 T1/4 voids-sale T1/2 90.00                        -> none
-issuer answers T1/3 00                            -> 00  T1/2.hold voided  T1.credit 90.00
-issuer answers T1/4 00                            -> 22  T1/4.undo owed  T1.credit 90.00  # not twice
+issuer answers T1/3 00                            -> 00,22  T1/2.hold voided  T1.credit 90.00  # not twice
 """
 
 BALANCE = """

@@ -115,10 +115,11 @@ class AcquirerBench:
     def turn(self, claim: bool = False) -> None:
         """One batch, then the issuer's answers and the batch that takes them."""
         run(self.engine.turn(claim))
-        while self.issuer.bodies:
-            self.answer(self.issuer.bodies.pop(0))
-        while self.engine.waiting:
-            run(self.engine.turn(False))
+        while self.issuer.bodies or self.engine.waiting:
+            while self.issuer.bodies:
+                self.answer(self.issuer.bodies.pop(0))
+            while self.engine.waiting:
+                run(self.engine.turn(False))
 
     def answer(self, body: bytes) -> None:
         """The issuer's answer to one message, if it gives one."""

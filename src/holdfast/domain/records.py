@@ -200,7 +200,7 @@ ISSUERS = Table("issuers", Issuer, reference=True)
 HOT_CARDS = Table("hot_cards", HotCard, reference=True)
 SESSIONS = Table("sessions", Session, shared=True, secret=True)
 CARDS = Table("cards", Card, indexes=(("token",),), shared=True, secret=True)
-REQUESTS = Table("requests", Request, indexes=(("batch_id",),))
+REQUESTS = Table("requests", Request, indexes=(("batch_id",), ("hold_id",)))
 HOLDS = Table("holds", Hold, indexes=(("token",), ("merchant_id", "authorization_code")))
 BATCHES = Table("batches", Batch)
 

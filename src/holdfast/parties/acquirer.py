@@ -162,7 +162,12 @@ def ask(event: Received, policy: Policy) -> Decision:
     if request is not None:
         return asked_again(event, seen, request, question, turn, policy)
     found = which_original(seen, turn, policy)
-    refusal = first_refusal(seen, found, turn, policy)
+    refusal, before = refusal_of_itself(seen, turn, policy), under_way_before(seen, found)
+    if refusal is None and before is not None:
+        if turn.now_us < (event.since_us or turn.now_us) + policy.issuer_patience_us:
+            return Step(again=event._replace(since_us=event.since_us or turn.now_us))
+        refusal = Refusal(responses.ISSUER_DOWN, f"{before} about the same hold is not over: ask again")
+    refusal = refusal or refusal_of_original(seen, found, turn, policy) or check_way(seen, turn)
     facts = opening_facts(seen, question, found, turn, policy)
     if asked.kind.advice:
         return advised(event, seen, facts, refusal, found, turn, policy)
@@ -223,8 +228,8 @@ def which_original(seen: Seen, turn: Turn, policy: Policy) -> Match:
     return match(seen.holds, given)
 
 
-def first_refusal(seen: Seen, found: Match, turn: Turn, policy: Policy) -> Refusal | None:
-    """The checks in order of precedence; the first that fails names the answer."""
+def refusal_of_itself(seen: Seen, turn: Turn, policy: Policy) -> Refusal | None:
+    """What speaks against the request whatever it refers to, in order of precedence."""
     asked, card, rules = seen.asked, seen.card, seen.rules
     return (
         check_session(seen)
@@ -233,9 +238,14 @@ def first_refusal(seen: Seen, found: Match, turn: Turn, policy: Policy) -> Refus
         or check_card(asked, card.bin, card.issuer, card.hot, turn.now_us, policy)
         or check_entry(asked, rules)
         or check_velocity(asked, seen.holds, local_date(turn.now_us, policy.zone).isoformat(), rules)
-        or (check_original(asked, found, turn.now_us, rules, policy) if asked.kind.needs_original else None)
-        or check_way(seen, turn)
     )
+
+
+def refusal_of_original(seen: Seen, found: Match, turn: Turn, policy: Policy) -> Refusal | None:
+    """What speaks against it because of what it refers to."""
+    if not seen.asked.kind.needs_original:
+        return None
+    return check_original(seen.asked, found, turn.now_us, seen.rules, policy)
 
 
 def check_session(seen: Seen) -> Refusal | None:
@@ -249,6 +259,12 @@ def check_session(seen: Seen) -> Refusal | None:
     if asked.repeat:
         return Refusal(responses.ORIGINAL_NOT_FOUND, "a repeat of a request that was never seen")
     return None
+
+
+def under_way_before(seen: Seen, found: Match) -> str | None:
+    """The key of what is not over yet about the hold that is meant: until it is, nobody knows what the hold is."""
+    hold_id = found.hold.hold_id if found.hold else None
+    return next((each.trace_key for each in seen.under_way if each.hold_id == hold_id), None)
 
 
 def check_way(seen: Seen, turn: Turn) -> Refusal | None:

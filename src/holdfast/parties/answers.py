@@ -54,6 +54,7 @@ from holdfast.parties.exchange import (
 from holdfast.parties.ruling import rules_for, wants_of_rules
 from holdfast.parties.step import TURN, Decision, Outgoing, Received, RowOf, Step, Turn, verify_mac
 from holdfast.parties.translate import answer_to
+from holdfast.parties.underway import UNDELIVERED
 from holdfast.wire.dialect import ASCII_1987
 from holdfast.wire.header import NOTHING
 from holdfast.wire.security import mac_block
@@ -61,9 +62,6 @@ from holdfast.wire.security import mac_block
 RESPONSE_CODE_FIELD = 39
 UNDO_ANSWER_MTI = "0430"
 ANSWER_MTIS = frozenset({"0110", "0210", "0230"})
-
-UNDELIVERED = frozenset({"owed", "objected"})
-"""Our reversal was not acknowledged, or was refused because something had been built upon what it undoes."""
 
 INSISTS = responses.TRANSIENT | responses.OUTCOME_UNKNOWN
 """Answers after which a refund goes on being told to the issuer."""

@@ -10,10 +10,12 @@ from holdfast.domain.policy import Policy
 from holdfast.domain.projections import rows_of
 from holdfast.domain.records import CARDS, HOLDS, ISSUERS, REQUESTS, SESSIONS, Issuer, Request
 from holdfast.domain.tables import DUE, Due, Entry, Find, put, remove
-from holdfast.parties.answers import UNDELIVERED, left_unknown
+from holdfast.parties import underway
+from holdfast.parties.answers import left_unknown
 from holdfast.parties.booking import ASK_ISSUER, book, finding
 from holdfast.parties.exchange import MAC_ALGORITHM, release_at_issuer, tell_issuer, undo_at_issuer
 from holdfast.parties.step import TURN, Decision, Outgoing, Reads, RowOf, Step, Turn, open_pan
+from holdfast.parties.underway import UNDELIVERED
 from holdfast.wire.message import Message
 
 
@@ -51,7 +53,10 @@ def deliver_undo(due: Due, trace_key: str, policy: Policy) -> Decision:
         yield (TURN,)
         return Step(write=(remove(DUE, due.key),))
     issuer, pan = yield from way_to_issuer(request)
+    (others,) = yield (underway.about(request.hold_id or ""),)
     (turn,) = yield (TURN,)
+    if request.hold_id and underway.after(request, filter(underway.is_in_doubt, others)) is not None:
+        return comes_later(due, turn, policy)
     advice = undo_at_issuer(request, pan, due.attempts > 0, policy)
     return sent_again(due, request, issuer, advice, "reversals", turn, policy)
 
@@ -63,9 +68,17 @@ def tell(due: Due, trace_key: str, policy: Policy) -> Decision:
         yield (TURN,)
         return Step(write=(remove(DUE, due.key),))
     issuer, pan = yield from way_to_issuer(request)
+    (others,) = yield (underway.about(request.hold_id or ""),)
     (turn,) = yield (TURN,)
+    if underway.before(request, others) is not None:
+        return comes_later(due, turn, policy)
     advice = tell_issuer(request, pan, due.attempts > 0 or request.outcome == "asked", policy)
     return sent_again(due, request, issuer, advice, "advices", turn, policy)
+
+
+def comes_later(due: Due, turn: Turn, policy: Policy) -> Step:
+    """Something else about the hold must be over first."""
+    return Step(write=(put(DUE, due._replace(due_us=turn.now_us + policy.undo_repeat_us)),))
 
 
 def release(due: Due, trace_key: str, policy: Policy) -> Decision:

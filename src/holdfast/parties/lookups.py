@@ -20,11 +20,13 @@ from holdfast.domain.records import (
     HotCard,
     Issuer,
     Merchant,
+    Request,
     Scheme,
 )
 from holdfast.domain.rules import Rules
 from holdfast.domain.tables import Find
 from holdfast.ids import TraceKey, batch_of, luhn_valid, mask_pan
+from holdfast.parties import underway
 from holdfast.parties.admission import Admitted
 from holdfast.parties.ruling import rules_for, wants_of_rules
 from holdfast.parties.step import Reads, RowOf, Want, new_token, pan_hash, seal_pan, translate_pin
@@ -52,7 +54,8 @@ class Seen(NamedTuple):
     """All that was read to decide on a request.
 
     `holds` are those that it may mean, or for a new hold those of its card; `own_entry` is what this terminal's batch
-    and trace in DE61 name. `pin` is the PIN block for the issuer, b"" where none was entered, None where it is none.
+    and trace in DE61 name. `under_way` are requests about these holds that are not over (see `underway`). `pin` is the
+    PIN block for the issuer, b"" where none was entered, None where it is none.
     """
 
     asked: Ask
@@ -63,6 +66,7 @@ class Seen(NamedTuple):
     own_entry: str | None
     batch: Batch | None
     pin: bytes | None
+    under_way: tuple[Request, ...] = ()
 
 
 def wants_of_card(asked: Ask) -> tuple[Want, ...]:
@@ -78,13 +82,14 @@ def look(asked: Ask, admitted: Admitted, of_card: list[Any]) -> Reads[Seen]:
     card, schemes = yield from look_up_card(asked, admitted.merchant, of_card)
     rules = rules_for(card.bin.scheme if card.bin else "", admitted.merchant, schemes)
     holds, own_entry = yield from look_up_originals(asked, card, rules)
+    under_way = yield from look_up_under_way(asked, card, holds)
     batch, pin = None, b""
     if asked.kind.advice:
         (batch,) = yield (RowOf(BATCHES, batch_of(str(asked.key))),)
     if asked.card is not None and asked.card.pin_block and card.issuer is not None:
         block, zone_pin = asked.card.pin_block, card.issuer.zone_pin
         (pin,) = yield (translate_pin(admitted.session.pik, zone_pin, block, asked.card.pan),)
-    return Seen(asked, admitted, card, rules, tuple(holds), own_entry, batch, pin)
+    return Seen(asked, admitted, card, rules, tuple(holds), own_entry, batch, pin, under_way)
 
 
 def look_up_card(
@@ -131,6 +136,18 @@ def look_up_originals(asked: Ask, card: CardFacts, rules: Rules) -> Reads[tuple[
     locked = yield tuple(RowOf(HOLDS, hold_id) for hold_id in ids)
     own_entry = next((request.asked_entry for request in own if request is not None), None)
     return [hold for hold in locked if hold is not None], own_entry
+
+
+def look_up_under_way(asked: Ask, card: CardFacts, holds: list[Hold]) -> Reads[tuple[Request, ...]]:
+    """What is not over about the holds of this card; read once they are locked, so that nothing comes in between.
+
+    An advice tells what was done: it is not asked to come again.
+    """
+    if not asked.kind.needs_original or asked.kind.advice:
+        return ()
+    of_card = [hold.hold_id for hold in holds if hold.token == card.token and hold.merchant_id == asked.merchant_id]
+    found = yield tuple(underway.about(hold_id) for hold_id in of_card)
+    return tuple(request for requests in found for request in requests if underway.is_under_way(request))
 
 
 def keys_meant(asked: Ask) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ A reversal undoes what it describes, not whatever bears its key: a copied or res
 another device of the same number was approved.
 """
 
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from holdfast.domain.records import BATCHES, HOLDS, REQUESTS, Batch, Hold, Reque
 from holdfast.domain.rules import Rules
 from holdfast.domain.tables import DUE, Due, Write, put, remove
 from holdfast.ids import rrn_of
+from holdfast.parties import underway
 from holdfast.parties.admission import Admitted, admit, turned_away
 from holdfast.parties.booking import book, counted
 from holdfast.parties.ruling import rules_for, wants_of_rules
@@ -32,11 +34,12 @@ NOTHING = "nothing"
 
 
 class Undone(NamedTuple):
-    """What a reversal means: the request, its hold, and the batch that it counted in."""
+    """What a reversal means: the request, its hold, the batch that it counted in, and what is asked about the hold."""
 
     original: Request | None
     hold: Hold | None
     batch: Batch | None
+    others: Sequence[Request] = ()
 
 
 def reverse(event: Received, policy: Policy) -> Decision:
@@ -56,6 +59,9 @@ def reverse(event: Received, policy: Policy) -> Decision:
     hold = batch = None
     if original is not None and original.hold_id:
         (hold,) = yield (RowOf(HOLDS, original.hold_id),)
+    others: list[Request] = []
+    if hold is not None:
+        (others,) = yield (underway.about(hold.hold_id),)
     if original is not None and undo.kind.total:
         (batch,) = yield (RowOf(BATCHES, original.batch_id),)
     schemes = yield wants_of_rules(original.scheme if original else "", admitted.merchant)
@@ -68,7 +74,7 @@ def reverse(event: Received, policy: Policy) -> Decision:
     if original is not None and not describes(undo, original):
         return another_meant(event, undo, original, responses.ORIGINAL_NOT_FOUND, seal, turn, policy)
     rules = rules_for(original.scheme if original else "", admitted.merchant, tuple(schemes))
-    return record_reversal(event, undo, Undone(original, hold, batch), rules, admitted, turn, policy)
+    return record_reversal(event, undo, Undone(original, hold, batch, others), rules, admitted, turn, policy)
 
 
 def reversed_again(
@@ -139,7 +145,7 @@ def record_reversal(
         "batch": uncounted(undone, effect),
         "reason": undo.reason or None,
     }
-    step, after = book(REVERSAL, facts, rows_of(*undone), turn)
+    step, after = book(REVERSAL, facts, rows_of(*undone[:3]), turn)
     waits: list[Write] = []
     if original is not None and effect == Reversal.TAKEN_OUT:
         waits = waits_after(original, after[REQUESTS, original.trace_key], undone.hold, turn, policy)
@@ -155,8 +161,11 @@ def code_of(original: Request | None, effect: str, rules: Rules) -> str:
 
 
 def effect_on(undo: Undo, undone: Undone, turn: Turn) -> tuple[str, dict[str, Any] | None]:
-    """What the reversal does to its original, and how that changes the hold. An advice or refund is never reversed."""
-    original, hold, _ = undone
+    """What the reversal does to its original, and how that changes the hold. An advice or refund is never reversed.
+
+    What an issuer is being asked on top of it counts as built upon it: nobody knows yet that it was not.
+    """
+    original, hold, _, others = undone
     if original is None or original.outcome in ("declined", "reversed", "tombstone"):
         return NOTHING, None
     if undo.kind.silence is Silence.REPEATED:
@@ -166,7 +175,8 @@ def effect_on(undo: Undo, undone: Undone, turn: Turn) -> tuple[str, dict[str, An
     if hold is None:
         return str(Reversal.TAKEN_OUT), None
     done, left = take_out(load(hold.acts), original.asked_entry)
-    if done is not Reversal.TAKEN_OUT:
+    on_top = underway.after(original, filter(underway.may_stand, others))
+    if done is not Reversal.TAKEN_OUT or on_top is not None:
         return str(Reversal.BUILT_UPON), None
     change: dict[str, Any] = {"id": hold.hold_id, "version": hold.version + 1, "out": original.asked_entry}
     life = fold(left)

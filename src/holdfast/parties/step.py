@@ -113,11 +113,15 @@ LinkId: TypeAlias = int
 
 
 class Received(NamedTuple):
-    """A message came in on a link. `peer` is '' for a terminal's link, else the name of the host behind it."""
+    """A message came in on a link. `peer` is '' for a terminal's link, else the name of the host behind it.
+
+    `since_us` is when a party first put off deciding on it (see `Step.again`), 0 when it is new.
+    """
 
     link: LinkId
     peer: str
     message: Message
+    since_us: int = 0
 
 
 class Command(NamedTuple):
@@ -216,6 +220,8 @@ class Step(NamedTuple):
     wait: Wait | None = None
     says: str | None = None
     """One line for the operator's log: what was refused, and why."""
+    again: Received | None = None
+    """Not decided yet: to be decided on again together with whatever comes next. Nothing of it is kept but here."""
 
 
 Decision: TypeAlias = Generator[tuple[Want, ...], Any, Step]

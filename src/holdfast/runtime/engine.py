@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 from holdfast.domain.tables import DUE, Due, Entry, Write
 from holdfast.errors import CommitUnknown, Conflict, StoreError, Unstorable
 from holdfast.keys.interface import Keys
-from holdfast.parties.step import Event, Party, Step, Turn
+from holdfast.parties.step import Event, Party, Received, Step, Turn
 from holdfast.register import checkpoint as notes
 from holdfast.register.tree import append, root
 from holdfast.runtime.links import Answering, Links, Sending
@@ -82,6 +82,8 @@ class Engine:
         """The newest checkpoint of this log that this engine signed."""
         self._due_now = False
         self.waiting: deque[Event] = deque()
+        self._put_off: list[Event] = []
+        """What a party wants to decide on again, with whatever comes next: an answer, or due rows."""
 
     async def take(self) -> LogState:
         """Take the lease of a log; nothing can be written before."""
@@ -110,11 +112,19 @@ class Engine:
         events = [self.waiting.popleft() for _ in range(min(len(self.waiting), BATCH_EVENTS_MAX))]
         if not events and not claim:
             return Done(0, 0)
+        events = self._with_put_off(events)
         try:
             return await self._decide_together(events, claim)
         except StoreError:
             self.waiting.extendleft(reversed(events))
             raise
+
+    def _with_put_off(self, events: list[Event]) -> list[Event]:
+        """What was put off waits for an answer: it goes behind the last of these, and before what came after them."""
+        answers = [place for place, event in enumerate(events) if isinstance(event, Received) and event.peer]
+        at = answers[-1] + 1 if answers else 0
+        put_off, self._put_off = self._put_off, []
+        return [*events[:at], *put_off, *events[at:]]
 
     async def _decide_together(self, events: list[Event], claim: bool) -> Done:
         for _ in range(CONFLICTS_MAX):
@@ -260,6 +270,7 @@ class Engine:
     def _send(self, ready: list[Sending | Answering], steps: list[Step]) -> None:
         """Only here does anything leave: the batch is durable."""
         self._links.deliver(ready)
+        self._put_off += [step.again for step in steps if step.again is not None]
         for step in steps:
             if step.says:
                 self._say(step.says)

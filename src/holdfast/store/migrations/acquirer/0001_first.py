@@ -151,6 +151,7 @@ STATEMENTS = (
         PRIMARY KEY ("trace_key")
     ) WITH (fillfactor = 50)""",  # Every request is answered soon after: then on the same page, without index entries.
     'CREATE INDEX "requests_by_batch_id" ON "requests" ("batch_id", "trace_key")',
+    'CREATE INDEX "requests_by_hold_id" ON "requests" ("hold_id", "trace_key")',
     """CREATE TABLE "holds" (
         "hold_id" text COLLATE "C" NOT NULL,
         "version" bigint NOT NULL,
