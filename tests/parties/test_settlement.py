@@ -158,8 +158,9 @@ T1 signs on                             -> 00  T1.batch 000002
 
 OTHER_BATCHES = """
 T1/1 sells C1 100.00
-T1 settles batch=000009                 -> 77  T1.batch 000001
-T1 settles batch=999999                 -> 77
+T1 settles as 100.00/1 0.00/0 batch=000009 -> 77  T1.batch 000001
+T1 settles as 0.00/0 100.00/1 batch=999999 -> 77
+T1 settles batch=000009                 -> 11  T1.batch 000001           # nothing counts in it: both sides agree
 T1 settles                              -> 11
 T1/2 sells C1 1.00 batch=000001         -> 77
 T1/3 sells C1 1.00                      -> 00

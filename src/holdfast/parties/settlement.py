@@ -9,7 +9,7 @@ Rule 1: whatever a request does counts in the batch of its own key, for ever. An
 comes after the settlement changes the totals then: they are carried over, and nothing is compared again by itself.
 Rule 2: balanced or not, a batch is closed when its totals come; only that of the session opens the next. Any batch that
 the register knows may be settled again under another trace number, and is compared as it is now. One that is neither
-known nor open is answered 77.
+known nor open is answered 77, unless nothing counts in it: then both sides agree, and the terminal may go on.
 Rule 3: the same key with the same totals gets the first answer; with others 94. The same holds for an upload.
 Rule 4: totals that do not fit their digits are flagged 3 and told as zeros, never cut.
 Rule 5: a settlement that does not balance is no finding yet: its upload finds which records differ. Each is found once.
@@ -101,7 +101,8 @@ def settle(event: Received, policy: Policy) -> Decision:
     if known is not None:
         before = parse_totals(batch.settled) if batch else totals_of(None)
         return Step(send=(answered(event, known, admitted, policy, compared(told, before)),))
-    if batch is None and key.batch != admitted.session.batch:
+    strange = batch is None and key.batch != admitted.session.batch
+    if strange and not agree(compared(told, totals_of(None))):
         return turned_away(event, responses.SIGN_ON_AGAIN, turn, policy)
     ours = compared(told, totals_of(batch))
     facts = common_facts(event, key, admitted, turn, policy) | {
