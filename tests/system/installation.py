@@ -34,8 +34,8 @@ HOTEL = sample.MERCHANTS[0]["merchant_id"]
 BOOKSHOP = sample.MERCHANTS[3]["merchant_id"]
 """The one without the pre-authorization right."""
 
-OWN_TERMINALS = 80
-OWN_CARDS = 80
+OWN_TERMINALS = 200
+OWN_CARDS = 200
 OWN_AVAILABLE_MINOR = 1_000_000
 
 
@@ -199,6 +199,13 @@ class Installation:
         """Terminals and cards for `new_terminal` and `new_card`: tests that share the installation share neither."""
         file = self.folder / "own.csv"
         write_csv(file, (*({"type": "terminal", **row} for row in own_terminals()), *map(account_of, own_cards())))
+        self.run("import", file, "--json")
+
+    def import_terminal(self, terminal_id: str, **columns: str) -> None:
+        """One more terminal of the hotel, or the same with other columns."""
+        file = self.folder / "terminal.csv"
+        row = {"type": "terminal", "terminal_id": terminal_id, "merchant_id": HOTEL}
+        write_csv(file, [{**row, "tmk": sample.test_key(f"terminal {terminal_id}"), **columns}])
         self.run("import", file, "--json")
 
     def new_terminal(self) -> str:

@@ -53,6 +53,16 @@ ROW_FIELDS = {
     "original",
     "reason",
     "leaf",
+    "asked_entry",
+    "business_date",
+    "batch",
+    "scheme",
+    "hold",
+    "hold_state",
+    "completed_amount",
+    "refunded_amount",
+    "rest",
+    "waits_for",
 }
 
 Answer = dict[str, Any]
