@@ -142,7 +142,7 @@ class DeskTerminal(StandardTerminal):
         """0820."""
         return self._body("0820", {11: "900000", 60: f"00{self.batch}002", 63: "01 "})
 
-    def settle(self) -> bytes:
+    def close_batch(self) -> bytes:
         """0500 of a terminal that says nothing counted: the batch is closed all the same, and another one opens."""
         none = pack_totals(Totals(ClassTotals(), ClassTotals()))
         return self._body("0500", {11: "900001", 48: none, 49: "156", 60: f"00{self.batch}201", 63: "01 "})
@@ -429,7 +429,7 @@ class Desk(AcquirerBench):
             case [name, "signs", "off"]:
                 return self.send_unsealed(name, self.terminals[name][0].sign_off()).get(39)
             case [name, "settles"]:
-                answer = self.send_unsealed(name, self.terminals[name][0].settle())
+                answer = self.send_unsealed(name, self.terminals[name][0].close_batch())
                 return answer.get(39) or self.sign_on(name)
             case ["rules", "of", scheme, text]:
                 self.rules(text, scheme)

@@ -224,6 +224,56 @@ time passes                                       -> none  undone 1  T1/5.undo d
 reverse T1/5                                      -> 00  T1/5.outcome declined  due.undo 0
 """
 
+ONE_AT_A_TIME = """
+T1/1 places C1 100.00                             -> 00
+issuer is silent
+issuer acknowledges nothing
+T1/2 completes T1/1 90.00                         -> none  asked 2
+reverse T1/1                                      -> 22  T1/1.hold held            # something is asked on top of it
+wait 1 seconds
+T1/3 completes T1/1 80.00                         -> none  asked 2                 # waits: what is the hold?
+wait 11 seconds
+time passes                                       -> 98  T1/2.outcome unknown  T1/2.undo owed
+wait 1 seconds
+time passes                                       -> 91  T1/3.outcome declined     # longer than that nobody waits
+copy T1/3                                         -> 91                            # a decline is for ever
+issuer approves
+T1/4 places C1 50.00                              -> 00
+T1/5 completes T1/4 50.00                         -> 00                            # each hold by itself
+issuer acknowledges 00
+wait 5 seconds
+time passes                                       -> none  T1/2.outcome reversed
+T1/6 completes T1/1 80.00                         -> 00  T1/1.hold completed
+"""
+
+PUT_OFF = """
+T1/1 places C1 100.00                             -> 00
+issuer is silent
+T1/2 completes T1/1 90.00                         -> none  asked 2
+T1/3 voids T1/1 100.00                            -> none  asked 2
+reverse T1/3                                      -> 00  T1/3.outcome tombstone  asked 2
+time passes                                       -> 12                            # overtaken by its reversal
+T1/4 voids T1/1 100.00                            -> none
+repeat T1/4                                       -> 25  T1/4.outcome tombstone    # a repeat is never judged on less
+issuer answers T1/2 51                            -> 51,25  T1/1.hold held         # nor then what it repeats
+T1/5 voids T1/1 100.00                            -> none  asked 3
+issuer answers T1/5 00                            -> 00  T1/1.hold voided
+"""
+
+NEWER_REVERSAL_FIRST = """
+T1/1 places C1 100.00                             -> 00
+T1/2 completes T1/1 90.00                         -> 00
+issuer acknowledges nothing
+reverse T1/2                                      -> 00  T1/1.hold held
+reverse T1/1                                      -> 00  T1/1.hold reversed  due.undo 2
+time passes                                       -> none  T1/1.undo owed  T1/2.undo owed
+issuer acknowledges 00
+wait 5 seconds
+time passes                                       -> none  T1/2.undo done
+wait 5 seconds
+time passes                                       -> none  T1/1.undo done  due.undo 0
+"""
+
 TIME = """
 T1/1 places C1 100.00                             -> 00
 T1/2 places C1 100.00                             -> 00

@@ -138,7 +138,7 @@ issuer is silent
 T1/2 completes T1/1 500.00                        -> none
 T1/3 advises T1/1 460.50                          -> 00  T1/1.hold completed
 issuer answers T1/2 00                            -> 22  T1/2.undo owed  T1/1.taken 460.50
-time passes                                       -> none  undone 1  told 0         # the newer one is told when that is over
+time passes                                       -> none  undone 1  told 0         # told when that is over
 wait 5 seconds
 time passes                                       -> none  undone 1  told 1
 """

@@ -6,9 +6,12 @@ import pytest
 
 from holdfast.clock import SECOND_US
 from holdfast.domain import responses
+from holdfast.domain.hold import Act, InForce, dump, fold, load
 from holdfast.domain.policy import Policy
 from holdfast.domain.records import BATCHES, HOLDS, REQUESTS
+from holdfast.domain.rules import Rules
 from holdfast.domain.tables import DUE
+from holdfast.parties.answers import cannot_be_booked
 from holdfast.parties.exchange import EXCHANGE_FIELD, parse
 from holdfast.parties.step import Received
 from holdfast.register.canonical import decode_strict
@@ -290,3 +293,37 @@ def test_a_copy_of_an_approval_in_force_changes_nothing() -> None:
     entries, rows = len(desk.entries), desk.rows(REQUESTS)
     assert arrives(desk, approval(desk)) == "none"
     assert (len(desk.entries), desk.rows(REQUESTS)) == (entries, rows)
+
+
+POSTED = InForce(Act.COMPLETE, "A-000002", 400_00)
+OBJECTIONS: list[tuple[Act, int, tuple[InForce, ...], str | None]] = [
+    (Act.REFUND, 400_00, (POSTED,), None),
+    (Act.REFUND, 400_01, (POSTED,), "more was refunded than was posted"),
+    (Act.REOPEN, 400_00, (POSTED,), None),
+    (Act.REOPEN, 400_00, (POSTED, InForce(Act.REFUND, "A-000003", 1)), "A-000002 does not stand any more"),
+    (Act.REOPEN, 400_00, (POSTED, InForce(Act.REOPEN, "A-000003", 400_00)), "A-000002 does not stand any more"),
+    (Act.COMPLETE, 175_00, (POSTED._replace(act=Act.COMPLETE_PART),), None),
+    (Act.COMPLETE, 175_01, (POSTED._replace(act=Act.COMPLETE_PART),), "the hold was completed to more than 115 %"),
+    (Act.COMPLETE, 1, (POSTED,), "the hold is completed"),
+    (Act.VOID, 500_00, (), None),
+    (Act.VOID, 400_00, (), "the hold is one of 500.00 by now"),
+    (Act.VOID, 500_00, (POSTED._replace(act=Act.COMPLETE_PART),), "the hold was completed in part"),
+    (Act.INCREASE, 1, (POSTED._replace(act=Act.COMPLETE_PART),), "the hold was completed in part"),
+]
+
+
+@pytest.mark.parametrize(("act", "amount_minor", "acts", "objection"), OBJECTIONS)
+def test_an_approval_is_booked_only_on_a_hold_that_it_fits(
+    act: Act, amount_minor: int, acts: tuple[InForce, ...], objection: str | None
+) -> None:
+    """Asked one at a time this hardly happens; but who keeps the money's books does not rely on it."""
+    desk = Desk()
+    desk.act(["T1/1", "places", "C1", "500.00"])
+    (hold,), request = desk.rows(HOLDS), desk.row_of("T1/1")
+    in_force = (*load(hold.acts), *acts)
+    life = fold(in_force)
+    hold = hold._replace(acts=dump(in_force), state=life.state.value, completed_minor=life.completed_minor)
+    hold = hold._replace(refunded_minor=life.refunded_minor)
+    request = request._replace(original="A-000002", amount_minor=amount_minor)
+    said = cannot_be_booked(request, act, hold, Rules(), "123456")
+    assert (said is None) if objection is None else (said or "").startswith(objection)

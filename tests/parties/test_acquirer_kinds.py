@@ -74,7 +74,7 @@ issuer answers T1/5 00                            -> 00
 T1/6 increments T1/5 200.00                       -> none
 T1/7 completes T1/5 500.00                        -> none
 wait 12 seconds
-time passes                                       -> 98,91  T1/6.outcome unknown  T1/5.hold held  # longer than that nobody waits
+time passes                                       -> 98,91  T1/6.outcome unknown  T1/5.hold held  # nobody waits longer
 """
 
 MOTO = """

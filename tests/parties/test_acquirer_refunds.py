@@ -4,7 +4,6 @@
 import pytest
 
 from holdfast.domain import responses
-from tests.parties.acquirer_audit import book_of
 from tests.parties.acquirer_desk import Desk
 from tests.stories import play
 
