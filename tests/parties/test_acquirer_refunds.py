@@ -101,6 +101,23 @@ issuer says 57
 time passes                                       -> 57  T1/3.outcome declined  due.tell 0
 """
 
+REVERSAL_OWED_AGAIN = """
+T1/1 sells C1 100.00                              -> 00
+issuer is silent
+T1/2 voids-sale T1/1 100.00                       -> none
+wait 12 seconds
+time passes                                       -> 98
+time passes                                       -> none  T1/2.outcome reversed  T1/2.undo done
+T1/3 refunds T1/1 45.00                           -> none  T1/3.outcome asked
+issuer answers T1/2 00                            -> none  T1/2.undo owed          # back from the dead
+time passes                                       -> none  undone 1                # the refund may stand upon it
+issuer approves
+wait 12 seconds
+time passes                                       -> 00  T1/3.outcome approved     # and waits for nothing itself
+wait 5 seconds
+time passes                                       -> none  undone 2  T1/2.undo done
+"""
+
 TWO_AT_ONCE = """
 T1/1 sells C1 100.00                              -> 00
 issuer is silent

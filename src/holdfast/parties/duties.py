@@ -70,7 +70,8 @@ def tell(due: Due, trace_key: str, policy: Policy) -> Decision:
     issuer, pan = yield from way_to_issuer(request)
     (others,) = yield (underway.about(request.hold_id or ""),)
     (turn,) = yield (TURN,)
-    if underway.before(request, others) is not None:
+    # A refund has left before: were it to wait for a reversal owed since, that one would wait for it, too.
+    if request.delivery == "owed" and underway.before(request, others) is not None:
         return comes_later(due, turn, policy)
     advice = tell_issuer(request, pan, due.attempts > 0 or request.outcome == "asked", policy)
     return sent_again(due, request, issuer, advice, "advices", turn, policy)
