@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from holdfast.domain.records import BATCHES
 from holdfast.domain.tables import DUE
+from holdfast.parties.step import Received
 from holdfast.wire.message import Message
 from holdfast.wire.settlement import Totals, pack_totals, parse_details, parse_end, parse_totals
 from tests.parties.pos_world import (
@@ -99,6 +100,23 @@ def test_only_what_is_approved_counts() -> None:
     world.line = let_through
     world.later(0)
     assert settled(world)["totals"]["domestic"]["debit_amount"] == 10_00
+
+
+def test_a_copy_of_the_answer_changes_nothing_when_the_batch_is_closed() -> None:
+    world = sold(1, 2)
+    kept: list[Message] = []
+
+    def noted(to: str, message: Message) -> list[Message]:
+        kept.extend([message] if message.mti == "0510" else [])
+        return [message]
+
+    world.line = noted
+    settled(world)
+    for _ in range(3):
+        world.later(0)
+    device, entries = world.device, len(world.terminal.entries)
+    world.at_terminal(Received(0, "acquirer", kept[-1]))
+    assert (world.device, len(world.terminal.entries)) == (device, entries)
 
 
 def test_an_empty_batch_can_be_settled() -> None:

@@ -87,13 +87,14 @@ def go_on(event: Command, device: Device, settings: TerminalSettings) -> Decisio
 
 def settlement_answered(message: Message, device: Device, sale: Sale, settings: TerminalSettings) -> Decision:
     """0510: the batch balances and is closed, or its requests are uploaded first."""
+    if sale.outcome != "asked":
+        yield (TURN,)
+        return Step(says=f"late answer to settlement {sale.trace_key} ignored")
     mac_holds = yield from mac_of(message, device)
     answer, no = totals_answered(message, mac_holds, device)
     balanced = answer is not None and is_balanced(answer)
     done = yield from progress(device, parse_trace_key(sale.trace_key).batch, balanced, 0)
     (turn,) = yield (TURN,)
-    if sale.outcome != "asked":
-        return Step(says=f"late answer to settlement {sale.trace_key} ignored")
     page = Page(turn, device, sale)
     named = {"trace_key": sale.trace_key, "sequence": sale.sequence}
     if answer is None:
