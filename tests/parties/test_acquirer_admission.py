@@ -159,7 +159,7 @@ def sealing_with(algorithm: str, network: str = "003") -> tuple[Desk, DeskTermin
     """A desk with a terminal that seals so and has asked to sign on, and the answer to that."""
     desk = Desk()
     desk.terminal_row("T1", mac_algorithm=algorithm)
-    terminal = DeskTerminal("T0000001", HOTEL, TMK, algorithm=algorithm)
+    terminal = DeskTerminal("T0000001", HOTEL, TMK, mac_algorithm=algorithm)
     desk.terminals["T1"] = terminal, *desk.new_pipe()
     _, pipe, link = desk.terminals["T1"]
     return desk, terminal, desk.send(terminal.sign_on(network), pipe, link)
@@ -171,7 +171,9 @@ def test_each_terminal_seals_with_its_own_algorithm(algorithm: str) -> None:
     keys = parse_working_keys(decode(UNIONPAY, answer).get_bytes(62))
     assert (len(keys.mak), len(keys.pik)) == (SIZES[algorithm], 16)
     assert terminal.take_keys(answer) == "00", "each key fits its check value under the terminal's own cipher"
-    assert desk.act(["T1/1", "places", "C1", "100.00"]) == "00"  # `DeskTerminal.read` verifies the MAC of each answer.
+    assert (
+        desk.act(["T1/1", "places", "C1", "100.00"]) == "00"
+    )  # The MAC of each answer is verified by `read`.
     assert desk.act(["T1/2", "completes", "T1/1", "100.00"]) == "00"
     assert desk.act(["T1/3", "places", "C1", "100.00", "mac=wrong"]) == "A0"
     assert desk.act(["repeat", "T1/1"]) == "00"
@@ -186,7 +188,7 @@ def test_each_terminal_seals_with_its_own_algorithm(algorithm: str) -> None:
 def test_a_mac_by_another_algorithm_is_a_wrong_one(algorithm: str) -> None:
     desk, terminal, answer = sealing_with(algorithm, "006" if algorithm == "sm4" else "003")
     terminal.take_keys(answer)
-    terminal.algorithm = "ecb"
+    terminal.mac_algorithm = "ecb"
     assert desk.act(["T1/1", "places", "C1", "100.00"]) == "A0"
 
 
