@@ -1,7 +1,8 @@
 """What a thief of the disk finds: no card number, no track, no PIN, no key, in no form; and nobody else may even look.
 
-A session that has shown them all to terminal and acquirer; then everything is stopped, one terminal in the middle of a
-request, and each raw file of both data folders is searched, PostgreSQL's heap and WAL like any other.
+A session that has shown them all to terminal and acquirer, by command, at the menu, and as a standard terminal does;
+then everything is stopped, one terminal in the middle of a request, and each raw file of both data folders is searched,
+PostgreSQL's heap and WAL like any other. So are the files that leave the installation: backups and exports.
 """
 
 import base64
@@ -20,12 +21,19 @@ import pytest
 from holdfast.edges import sample
 from holdfast.ids import luhn_valid
 from holdfast.keys.algorithms import encrypt_blocks, pin_block
+from holdfast.wire import chip, tlv
+from holdfast.wire.settlement import CardClass, ClassTotals, Detail, Totals
+from tests.system import test_shell_in_tmux as menu
+from tests.system.disk_search import Forms, Found, files_of, of_bytes, of_digits, search, unpacked
 from tests.system.installation import HOTEL, Installation, account_of, write_csv
-from tests.system.till import Line, Till
+from tests.system.test_standard_cards import PIN_CONTROL, asked_by, chip_of, read_by
+from tests.system.till import Line, Till, sample_pan
 
 PIN = "739164820517"
-TRACK_TAIL = "2010000417926358"
+TRACK_TAIL = "1010000417926358"
 """Behind the expiry on the track: service code and what the issuer put there."""
+CHIP_TRACK_TAIL = "2010000583026149"
+PASSPHRASE = "nine willows by the east lake"
 
 NOBODY = 65534
 PLACES_TRIED = """
@@ -50,78 +58,41 @@ def card(number: int) -> str:
     return next(body + digit for digit in "0123456789" if luhn_valid(body + digit))
 
 
-KEYED, STRIPE, WITH_PIN, HOT, IN_FLIGHT, NOT_OURS = (card(number) for number in range(917_352_801, 917_352_807))
-
-
-# --- forms in which a secret may lie on a disk --------------------------------------------------------------------
-
-
-def in_base64(raw: bytes) -> Iterator[tuple[str, bytes]]:
-    """Whatever stands before it: the characters that depend on these bytes alone, at each of three alignments."""
-    for before in range(3):
-        text = base64.b64encode(bytes(before) + raw + bytes(3))
-        first = -(-before * 8 // 6)
-        yield f"base64 at {before}", text[first : (before + len(raw)) * 8 // 6]
-
-
-def of_bytes(raw: bytes) -> dict[str, bytes]:
-    """A block or key."""
-    text = raw.hex()
-    return {"raw": raw, "hex": text.encode(), "HEX": text.upper().encode(), **dict(in_base64(raw))}
-
-
-def of_digits(digits: str) -> dict[str, bytes]:
-    """A number. Packed BCD may begin with either nibble of a byte; then the first and the last digit are shared."""
-    text = digits.encode()
-    inner = digits[1 : 1 + (len(digits) - 1) // 2 * 2]
-    return {
-        "ASCII": text,
-        "packed BCD": bytes.fromhex(digits[: len(digits) // 2 * 2]),
-        "packed BCD, shifted": bytes.fromhex(inner),
-        "hex of ASCII": text.hex().encode(),
-        "UTF-16 LE": digits.encode("utf-16-le"),
-        "UTF-16 BE": digits.encode("utf-16-be"),
-        **dict(in_base64(text)),
-    }
-
-
-class Found(NamedTuple):
-    """A secret on the disk."""
-
-    what: str
-    form: str
-    file: Path
-
-
-def search(folders: list[Path], secrets: dict[str, dict[str, bytes]]) -> list[Found]:
-    """Every secret in every file, in whatever form."""
-    found = []
-    for file in files_of(folders):
-        content = file.read_bytes().rstrip(b"\0")
-        for what, forms in secrets.items():
-            found += [Found(what, form, file) for form, pattern in forms.items() if pattern in content]
-    return found
-
-
-def files_of(folders: list[Path]) -> list[Path]:
-    """All that can be read."""
-    return [
-        path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink()
-    ]
+KEYED, STRIPE, WITH_PIN, HOT, IN_FLIGHT, NOT_OURS, AT_MENU, CHIPPED, ADVISED, CLAIMED, MISREAD = (
+    card(number) for number in range(917_352_801, 917_352_812)
+)
+CARDS = {
+    "keyed card": KEYED,
+    "swiped card": STRIPE,
+    "card with a PIN": WITH_PIN,
+    "hot card": HOT,
+    "card of a stored reversal": IN_FLIGHT,
+    "card of no issuer": NOT_OURS,
+    "card of the menu": AT_MENU,
+    "card with a chip": CHIPPED,
+    "card of a stored advice": ADVISED,
+    "card that only an upload names": CLAIMED,
+    "card of an upload that differs": MISREAD,
+}
 
 
 # --- the session --------------------------------------------------------------------------------------------------
 
 
 class Session(NamedTuple):
-    """What was done, and what nobody may find."""
+    """What was done, what nobody may find, and the folders of the terminals' and temporary files."""
 
     installation: Installation
-    secrets: dict[str, dict[str, bytes]]
+    secrets: dict[str, Forms]
 
     @property
     def folders(self) -> list[Path]:
         return [self.installation.data, self.installation.tills]
+
+    @property
+    def everywhere(self) -> list[Path]:
+        """What is left in the temporary folder is on the disk as well."""
+        return [*self.folders, Path(os.environ["TMPDIR"])]
 
 
 @pytest.fixture(scope="module")
@@ -139,8 +110,9 @@ def session() -> Iterator[Session]:
 
 
 def import_cards(installation: Installation) -> None:
-    """Accounts, one with a PIN; a hot card; a terminal. The file itself is the operator's to delete."""
-    accounts = [account_of(pan) for pan in (KEYED, STRIPE, IN_FLIGHT)] + [account_of(WITH_PIN) | {"pin": PIN}]
+    """Accounts, two with a PIN; a hot card; a terminal. The file itself is the operator's to delete."""
+    accounts = [account_of(pan) for pan in (KEYED, STRIPE, IN_FLIGHT, CHIPPED, ADVISED)]
+    accounts += [account_of(pan) | {"pin": PIN} for pan in (WITH_PIN, AT_MENU)]
     key = sample.test_key("terminal P0000001")
     terminal = {"type": "terminal", "terminal_id": "P0000001", "merchant_id": HOTEL, "tmk": key}
     with tempfile.NamedTemporaryFile(suffix=".csv") as file:
@@ -148,36 +120,65 @@ def import_cards(installation: Installation) -> None:
         installation.run("import", file.name)
 
 
-def at_work(installation: Installation) -> dict[str, dict[str, bytes]]:
+def at_work(installation: Installation) -> dict[str, Forms]:
     """Cards by every way in; -> what must be nowhere."""
     track = f"{STRIPE}={sample.EXPIRY}{TRACK_TAIL}"
-    own = ("T0000001",)
-    keyed = ("--card", KEYED, "--expiry", sample.EXPIRY)
-    code = installation.terminal(*own, "pre-auth", "--amount", "50.00", *keyed).json["authorization_code"]
-    installation.terminal(*own, "complete", "--amount", "40.00", "--original", code, *keyed)
-    installation.terminal(*own, "pre-auth", "--amount", "50.00", "--card", f"track2:{track}")
-    for refused in (HOT, NOT_OURS):
-        installation.terminal(*own, "pre-auth", "--amount", "1.00", "--card", refused, "--expiry", "3112", expect=1)
-    secrets = by_a_standard_terminal(installation, track)
-    with mute_acquirer() as at:
-        lost = ("pre-auth", "--amount", "60.00", "--card", IN_FLIGHT, "--expiry", sample.EXPIRY)
-        installation.terminal(*own, "--patience", "1", *lost, expect=3, at=at)
-    for name in ("KEYED", "STRIPE", "WITH_PIN", "HOT", "IN_FLIGHT", "NOT_OURS"):
-        secrets[name] = of_digits(globals()[name])
+    by_our_terminal(installation, track)
+    at_the_menu(installation)
+    secrets = by_a_standard_terminal(installation, track) | by_its_chip_and_its_upload(installation)
+    left_open(installation)
+    secrets |= {name: of_digits(pan) for name, pan in CARDS.items()}
+    # Packed, a sample card is a few bytes between zeros, which stand in any file.
+    of_sample = of_digits(sample_pan("grace"))
+    secrets["sample card"] = {form: of_sample[form] for form in of_sample if "packed" not in form}
     secrets["end of track 2"] = of_digits(TRACK_TAIL)
+    secrets["end of the chip's track 2"] = of_digits(CHIP_TRACK_TAIL)
     secrets["PIN"] = of_digits(PIN)
+    secrets["passphrase"] = {"text": PASSPHRASE.encode()}
     for terminal_id in ("T0000001", "P0000001"):
         secrets[f"master key of {terminal_id}"] = of_bytes(bytes.fromhex(sample.test_key(f"terminal {terminal_id}")))
     return secrets
 
 
-def by_a_standard_terminal(installation: Installation, track: str) -> dict[str, dict[str, bytes]]:
+def by_our_terminal(installation: Installation, track: str) -> None:
+    """Keyed, swiped, inserted, tapped, with a PIN, refused, and settled with what a chip did."""
+    own = ("T0000001",)
+    keyed = ("--card", KEYED, "--expiry", sample.EXPIRY)
+    code = installation.terminal(*own, "pre-auth", "--amount", "50.00", *keyed).json["authorization_code"]
+    installation.terminal(*own, "complete", "--amount", "40.00", "--original", code, *keyed)
+    with_pin = ("--card", WITH_PIN, "--expiry", sample.EXPIRY, "--pin", PIN)
+    installation.terminal(*own, "sale", "--amount", "50.00", *with_pin)
+    installation.terminal(*own, "balance", *with_pin)
+    installation.terminal(*own, "sale", "--amount", "50.00", "--card", f"track2:{track}")
+    for read in ((), ("--tap",), ("--fallback",)):
+        installation.terminal(*own, "sale", "--amount", "5.00", "--card", "grace", *read)
+    for refused in (HOT, NOT_OURS):
+        installation.terminal(*own, "pre-auth", "--amount", "1.00", "--card", refused, "--expiry", "3112", expect=1)
+    assert installation.terminal(*own, "settle").json["balanced"]
+
+
+def at_the_menu(installation: Installation) -> None:
+    """A card number and a PIN, typed by a cashier; then the menu is left in English, which is remembered."""
+    till = menu.Till(installation, "T0000002", "--operator", "01")
+    try:
+        till.fill_in(
+            ("主菜单", "2"), ("消费类", "1"), ("请选择（0-4）", "4"), ("卡号:", AT_MENU), ("有效期", sample.EXPIRY)
+        )
+        till.fill_in(("金额:", "55.00"), ("RMB 55.00", "1"), ("密码:", PIN))
+        till.shows("交易成功")
+        till.fill_in(("按回车返回", "Enter"), ("消费类", "l"), ("Sale void", "0"), ("MAIN MENU", "0"))
+        till.shows("ended with code 0")
+    finally:
+        till.end()
+
+
+def by_a_standard_terminal(installation: Installation, track: str) -> dict[str, Forms]:
     """Track, PIN, and frames that are no messages though a card number stands in them."""
     with Till.signed_on(installation, "P0000001") as till:
-        till.asks(till.pre_auth(STRIPE, 10_00, de2="", de14="", de22="022", de35=track))
-        entered = {"de22": "021", "de26": "12", "de53": "26".ljust(16, "0")}
+        till.done(till.pre_auth(STRIPE, 10_00, de2="", de14="", de22="022", de35=track))
+        entered = {"de22": "021", "de26": "12", "de53": PIN_CONTROL}
         clear = pin_block(PIN, WITH_PIN)
-        assert till.code(till.pre_auth(WITH_PIN, 10_00, **entered, de52=till.block_of(PIN, WITH_PIN))) == "00"
+        till.done(till.pre_auth(WITH_PIN, 10_00, **entered, de52=till.block_of(PIN, WITH_PIN)))
         till.line.send(till.pre_auth(KEYED, 10_00) + b"\x00")
         till.line.send(b"\x60\x00\x00\x00\x00" + KEYED.encode() * 3)
         with Line(installation.at) as other:
@@ -186,6 +187,7 @@ def by_a_standard_terminal(installation: Installation, track: str) -> dict[str, 
         till.mak, mak = bytes(8), till.mak
         till.line.ask(till.pre_auth(KEYED, 10_00))
         zone = bytes.fromhex(sample.test_key(f"zone PIN {sample.DEBIT_BANK}"))
+        issuer = bytes.fromhex(sample.test_key(f"IMK AC {sample.DEBIT_BANK}"))
         return {
             "PIN block": of_bytes(clear),
             "PIN block of the terminal": of_bytes(till.block_of(PIN, WITH_PIN)),
@@ -193,7 +195,46 @@ def by_a_standard_terminal(installation: Installation, track: str) -> dict[str, 
             "MAC key": of_bytes(mak),
             "PIN key": of_bytes(till.pik),
             "zone PIN key": of_bytes(zone),
+            "issuer's chip key": of_bytes(issuer),
         }
+
+
+def by_its_chip_and_its_upload(installation: Installation) -> dict[str, Forms]:
+    """A chip that tells its number and track in DE55 as well; then an upload, with cards that the register lacks."""
+    track = f"{CHIPPED}={sample.EXPIRY}{CHIP_TRACK_TAIL}"
+    with Till.signed_on(installation, "P0000001") as till:
+        till.stan = 100
+        card = chip_of(CHIPPED)
+        told = tlv.parse(asked_by(card, 70_00, "00"))
+        on_chip = {"57": bytes.fromhex(track.replace("=", "D") + "F"), "5A": bytes.fromhex(CHIPPED)}
+        read = read_by(card, tlv.pack({**told, **on_chip})) | {"35": track}
+        sold, answer = till.done(till.sell(CHIPPED, 70_00, **read))
+        assert card.accepts(answer.get_bytes(55))
+        plain, _ = till.done(till.sell(KEYED, 30_00))
+        batch = till.batch
+        till.asks(till.settle(Totals(ClassTotals(), ClassTotals())))
+        details = [
+            Detail(CardClass.DOMESTIC, plain.get(11), MISREAD, 30_00),
+            Detail(CardClass.DOMESTIC, "000777", CLAIMED, 1_00),
+        ]
+        assert till.code(till.upload_block(batch, *details)) == "00"
+        assert till.code(till.upload_alone(batch, sold, "205")) == "00"
+        assert till.code(till.upload_end(batch, 3, "202")) == "00"
+        return {
+            "chip's cryptogram": of_bytes(told[chip.CRYPTOGRAM]),
+            "issuer's word to the chip": of_bytes(tlv.parse(answer.get_bytes(55))[chip.ISSUER_AUTHENTICATION]),
+        }
+
+
+def left_open(installation: Installation) -> None:
+    """A stored reversal and a stored advice: their cards are needed again."""
+    with mute_acquirer() as at:
+        lost = ("pre-auth", "--amount", "60.00", "--card", IN_FLIGHT, "--expiry", sample.EXPIRY)
+        installation.terminal("T0000001", "--patience", "1", *lost, expect=3, at=at)
+    card = ("--card", ADVISED, "--expiry", sample.EXPIRY)
+    code = installation.terminal("T0000002", "pre-auth", "--amount", "50.00", *card).json["authorization_code"]
+    advised = ("advise", "--amount", "40.00", "--original", code, *card)
+    assert installation.terminal("T0000002", *advised, at="127.0.0.1:1").json["outcome"] == "stored"
 
 
 class mute_acquirer:  # noqa: N801 - used as a function
@@ -251,13 +292,14 @@ def test_no_secret_is_found_in_any_form_and_a_planted_one_is(session: Session) -
     session.installation.stop()
     files = files_of(session.folders)
     assert {"heap", "WAL", "journal", "log"} <= {kind_of(file) for file in files}
-    assert search(session.folders, session.secrets) == []
+    assert search(session.everywhere, session.secrets) == []
     planted = session.installation.data / "logs" / "planted.bin"
-    for what in ("KEYED", "PIN block"):
+    for what in ("keyed card", "PIN block"):
         for form, pattern in session.secrets[what].items():
             planted.write_bytes(b"\x17some bytes before" + pattern + b"some after\x00")
             assert Found(what, form, planted) in search([planted.parent], session.secrets)
     planted.unlink()
+    session.installation.start()
 
 
 @pytest.mark.parametrize("before", [b"", b"x", b"xy"])
@@ -268,6 +310,30 @@ def test_a_number_that_is_encoded_with_what_stands_around_it_is_found(before: by
     for text in texts:
         (tmp_path / "file").write_bytes(text)
         assert search([tmp_path], {"card": of_digits(KEYED)}) != []
+
+
+def test_no_secret_leaves_in_a_backup_or_an_export(session: Session, tmp_path: Path) -> None:
+    run, data = session.installation.run, session.installation.data
+    passphrase = tmp_path / "passphrase"
+    passphrase.write_text(f"{PASSPHRASE}\n", encoding="utf-8")
+    passphrase.chmod(0o600)
+    run("backup", "--out", tmp_path / "plain.backup")
+    run("backup", "--out", tmp_path / "sealed.backup", "--with-keys", "--passphrase-file", passphrase)
+    exports = [f"rows.{form}" for form in ("csv", "parquet", "xlsx")]
+    exports += [f"entries.{form}" for form in ("csv", "parquet", "xlsx")]
+    for name in exports:
+        run("register", "export", "--out", tmp_path / name, *(("--entries",) if name.startswith("e") else ()))
+    left = [unpacked(tmp_path / name, tmp_path) for name in ("plain.backup", "sealed.backup", *exports)]
+    assert search(left, session.secrets | own_keys(data)) == []
+    for folder in left:
+        assert search([folder], {"mask of the keyed card": {"text": f"{KEYED[:6]}******{KEYED[-4:]}".encode()}}) != []
+    assert "keys.sealed" in {file.name for file in files_of(left)}
+
+
+def own_keys(data: Path) -> dict[str, Forms]:
+    """The installation's master key, as its file has it."""
+    _, key, _ = (data / "keys" / "master.key").read_text(encoding="ascii").split()
+    return {"the installation's master key": of_bytes(bytes.fromhex(key))}
 
 
 def kind_of(file: Path) -> str:
@@ -282,9 +348,10 @@ def kind_of(file: Path) -> str:
 
 
 def test_what_is_needed_again_is_there_encrypted(session: Session) -> None:
-    """The search is no proof of secrecy if the card was never kept at all: the stored reversal still has it."""
-    again = session.installation.terminal("T0000001", "journal").rows
-    assert again[-1]["phase"] == "stored"
-    session.installation.start()
-    session.installation.terminal("T0000001", "sync")
+    """The search is no proof of secrecy if the cards were never kept: stored reversal and stored advice still do."""
+    assert session.installation.terminal("T0000001", "journal").rows[-1]["phase"] == "stored"
+    for terminal_id in ("T0000001", "T0000002"):
+        session.installation.terminal(terminal_id, "sync")
     assert session.installation.terminal("T0000001", "journal").rows[-1]["phase"] == "undone"
+    (told,) = session.installation.register("--terminal", "T0000002", "--kind", "completion-advice")
+    assert told["outcome"] == "approved"
