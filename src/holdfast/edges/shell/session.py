@@ -19,6 +19,7 @@ from holdfast.edges.shell.layout import WIDTH
 from holdfast.edges.shell.till import Line, LiveTill
 from holdfast.edges.shell.words import Said
 from holdfast.edges.slip import Language
+from holdfast.edges.whole_file import put_in_place
 from holdfast.errors import BadInput, HoldfastError, Unreachable
 from holdfast.parties.operators import role_of, why_not
 from holdfast.parties.settings import TerminalSettings
@@ -103,7 +104,8 @@ async def at_counter(counter: Counter, language: Language) -> None:
                 await run(desk, counter.named_operator)
             finally:
                 await till.end()
-        language_file(counter).write_text(desk.language, encoding="ascii")
+        with put_in_place(language_file(counter), force=True) as draft:
+            draft.write_text(desk.language, encoding="ascii")
         await say_good_bye(desk)
     finally:
         await pos.close()
