@@ -315,9 +315,9 @@ class Device(NamedTuple):
     `in_flight` is the trace key of the request whose answer is awaited, `reversal` that of the reversal that waits to
     be acknowledged, `settling` that of the settlement whose batch is not closed yet ('' where there is none): of each
     there is at most one. Of its batch upload, `uploaded` counts the messages that were acknowledged, and `uploading` is
-    the key of the one that was not; `asked_n` counts the business requests of the batch. `notices` are the digits by which the acquirer asked for something that is not done
-    yet (see `wire.header`), `parameters` what it set, as text (see `parties.settings`). `last_receipt` and
-    `last_settlement` are the trace keys of what was printed last.
+    the key of the one that was not; `asked_n` counts the business requests of the batch. `notices` are the digits by
+    which the acquirer asked for something that is not done yet (see `wire.header`), `parameters` what it set, as text
+    (see `parties.settings`). `last_receipt` and `last_settlement` are the trace keys of what was printed last.
     """
 
     terminal_id: str

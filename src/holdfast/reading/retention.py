@@ -60,7 +60,8 @@ async def used_since(reader: Reader, sizes: Mapping[str, int]) -> tuple[set[str]
     for log, size in now.items():
         for first in range(sizes.get(log, 0) + 1, size + 1, ENTRIES_AT_ONCE):
             entries = await reader.entries(log, first, min(first + ENTRIES_AT_ONCE - 1, size))
-            tokens |= {token for entry in entries if (token := decode_strict(entry.body).get("token"))}
+            named = (decode_strict(entry.body).get("token") for entry in entries)
+            tokens |= {str(token) for token in named if token}
     return tokens, now
 
 
