@@ -171,9 +171,7 @@ def test_each_terminal_seals_with_its_own_algorithm(algorithm: str) -> None:
     keys = parse_working_keys(decode(UNIONPAY, answer).get_bytes(62))
     assert (len(keys.mak), len(keys.pik)) == (SIZES[algorithm], 16)
     assert terminal.take_keys(answer) == "00", "each key fits its check value under the terminal's own cipher"
-    assert (
-        desk.act(["T1/1", "places", "C1", "100.00"]) == "00"
-    )  # The MAC of each answer is verified by `read`.
+    assert desk.act(["T1/1", "places", "C1", "100.00"]) == "00"  # The MAC of each answer is verified by `read`.
     assert desk.act(["T1/2", "completes", "T1/1", "100.00"]) == "00"
     assert desk.act(["T1/3", "places", "C1", "100.00", "mac=wrong"]) == "A0"
     assert desk.act(["repeat", "T1/1"]) == "00"
