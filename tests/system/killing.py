@@ -32,7 +32,7 @@ from tests.system.till import Line, Till
 SERVERS = ("up", "acquirer-1", "issuer", "postmaster")
 TERMINAL = "terminal"
 
-CARDS = 4
+CARDS = 6
 PROBE_ANSWER_S = 1.5
 PROBE_PAUSE_S = 0.02
 RECOVERY_S_MAX = 60.0
@@ -52,7 +52,10 @@ class Report(NamedTuple):
 
     kills: list[Kill]
     told: Counter[str]
+    kinds: Counter[str]
     beliefs: Counter[str]
+    batches: Counter[str]
+    findings: Counter[str]
     requests: int
     quiet_s: float
     problems: list[str]
@@ -64,7 +67,9 @@ class Report(NamedTuple):
             times = f"first approval after {min(took):.2f} to {max(took):.2f} s"
             yield f"killed {' and '.join(victims)}: {len(took)} times, {times}"
         yield f"cashiers were told: {dict(sorted(self.told.items()))}"
+        yield f"approved: {dict(sorted(self.kinds.items()))}"
         yield f"terminals believe: {dict(sorted(self.beliefs.items()))}; the register has {self.requests} requests"
+        yield f"batches: {dict(sorted(self.batches.items()))}; findings: {dict(sorted(self.findings.items()))}"
         yield f"all in agreement {self.quiet_s:.1f} s after the last terminal stopped; problems: {len(self.problems)}"
         yield from self.problems
 
@@ -165,18 +170,30 @@ def settled(town: Town) -> tuple[Evidence, float]:
     installation, began_s = town.installation, time.monotonic()
     for terminal_id in town.terminals:
         installation.terminal(terminal_id, "sync")
-    wait_until("nothing is in doubt", lambda: installation.run("status", "--json").json["in_doubt"] == 0, QUIET_S_MAX)
+    wait_until("nothing is in doubt", lambda: is_quiet(installation), QUIET_S_MAX)
+    for terminal_id in town.terminals:
+        installation.terminal(terminal_id, "settle")
     quiet_s = time.monotonic() - began_s
     told = {terminal_id: town.told(terminal_id) for terminal_id in town.terminals}
     return gathered(installation, town.cards, told), quiet_s
+
+
+def is_quiet(installation: Installation) -> bool:
+    """Whether nothing is in doubt, and the issuer knows all that it must be told."""
+    status = installation.run("status", "--json").json
+    return status["in_doubt"] == 0 and not any(status["undelivered"].values())
 
 
 def report_of(town: Town, evidence: Evidence, quiet_s: float) -> Report:
     """What happened, and what is wrong with it."""
     told = Counter(line["outcome"] for counter in evidence.counters for line in counter.told)
     sales = [sale for counter in evidence.counters for sale in counter.sales]
+    kinds = Counter(sale.kind for sale in sales if sale.amount_minor and sale.outcome == "approved")
     beliefs = Counter(sale.outcome for sale in sales if sale.amount_minor and not sale.reverses)
-    return Report(town.kills, told, beliefs, len(evidence.rows), quiet_s, list(problems_of(evidence)))
+    batches = Counter(row["state"] for row in evidence.batches if row["terminal_id"] in town.terminals)
+    findings = Counter(str(fact["reason"]) for fact in evidence.facts.values() if fact["kind"] == "finding")
+    problems = list(problems_of(evidence))
+    return Report(town.kills, told, kinds, beliefs, batches, findings, len(evidence.rows), quiet_s, problems)
 
 
 # --- from the command line ----------------------------------------------------------------------------------------

@@ -38,7 +38,11 @@ def test_nothing_is_lost_whatever_is_killed(
 
 def assert_disagreements_are_seen(evidence: Evidence) -> None:
     """The same evidence with one thing changed is found wrong: the audit can fail."""
-    shown = {line["trace_key"] for line in evidence.counters[0].told if line["outcome"] == "approved"}
+    shown = {
+        line["trace_key"]
+        for line in evidence.counters[0].told
+        if line["outcome"] == "approved" and line["kind"] == "pre-authorization"
+    }
     sale = next(sale for sale in evidence.counters[0].sales if sale.trace_key in shown)
     row = evidence.rows[sale.trace_key]
     for change in (
@@ -49,6 +53,8 @@ def assert_disagreements_are_seen(evidence: Evidence) -> None:
         {"rows": evidence.rows | {f"{sale.trace_key}x": row}},
         {"facts": {entry: fact for entry, fact in evidence.facts.items() if entry != sale.register_entry}},
         {"accounts": {card: each._replace(held_minor=each.held_minor + 1) for card, each in evidence.accounts.items()}},
+        {"batches": [each | {"state": "open"} for each in evidence.batches]},
+        {"batches": evidence.batches[1:]},
         {"counters": [each._replace(entries=each.entries[:-1]) for each in evidence.counters]},
         {"counters": [each._replace(sales=each.sales[1:]) for each in evidence.counters]},
         {"verified": evidence.verified._replace(code=1)},
