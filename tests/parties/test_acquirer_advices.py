@@ -107,7 +107,7 @@ reverse T1/1                                      -> 22
 time passes                                       -> none  undone 0  told 1
 T1/3 places C1 100.00                             -> 00
 T1/4 advises T1/3 100.00 mac=wrong                -> A0
-reverse T1/4                                      -> 00  undone 0                  # nothing to undo, nothing is barred
+reverse T1/4                                      -> 22  undone 0                  # never reversed, and not barred
 repeat T1/4                                       -> 00  T1/3.hold completed  T1/4.outcome approved
 """
 
@@ -130,6 +130,13 @@ time passes                                       -> none  told 1
 FROM_ANOTHER_TERMINAL = """
 T1/1 places C1 500.00                             -> 00
 T2/2 advises T1/1 460.50                          -> 00  T1/1.hold completed  T2.debit 460.50  T1.debit 0.00
+"""
+
+LEAVES_A_REST = """
+rules rest=acquirer
+T1/1 places C1 500.00                             -> 00
+T1/2 advises T1/1 400.00                          -> 00  T1/2.rest none           # the issuer frees it: nobody else would
+time passes                                       -> none  T1/2.delivery done  due.release 0
 """
 
 OVERTAKES_A_COMPLETION = """

@@ -142,6 +142,28 @@ time passes                                       -> 98  T1/6.undo owed  T1/1.ho
 time passes                                       -> none  undone 2
 """
 
+LEFT_AGAIN = """
+rules rest=acquirer
+T1/1 places C1 500.00                             -> 00
+T1/2 completes T1/1 400.00                        -> 00  T1/2.delivery owed
+T1/3 voids-completion T1/2 400.00                 -> 00  T1/1.hold held
+wait 25 hours
+time passes                                       -> none  released 0  T1/2.delivery owed  # voided: nothing is left
+reverse T1/3                                      -> 00  T1/1.hold completed
+wait 25 hours
+time passes                                       -> none  released 1  T1/2.delivery done  # but now it is
+"""
+
+REFUNDED_THOUGH_VOIDED = """
+rules completions=several completion_void_then=released
+T1/1 places C1 500.00                             -> 00
+T1/2 completes T1/1 200.00                        -> 00
+T1/3 completes T1/1 100.00                        -> 00
+T1/4 voids-completion T1/3 100.00                 -> 00  T1/1.hold voided  T1/1.taken 200.00
+T1/5 refunds T1/2 200.01                          -> 64
+T1/6 refunds T1/2 200.00                          -> 00  T1/1.given-back 200.00
+"""
+
 VOIDED_TWICE_AT_ONCE = """
 T1/1 places C1 500.00                             -> 00
 T1/2 completes T1/1 400.00                        -> 00

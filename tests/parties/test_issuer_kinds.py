@@ -139,7 +139,7 @@ A2 sells C1 400.00                      -> 00  C1.available 600.00
 A3 unsells A2 399.99                    -> 64
 A5 unsells A2 400.00                    -> 00  C1.available 1000.00  clearing 0.00  A2.state voided
 A6 unsells A2 400.00                    -> 22
-A7 refunds A2 1.00                      -> 22
+A7 refunds A2 1.00                      -> 64
 """
 
 SALE_IS_NO_COMPLETION = """

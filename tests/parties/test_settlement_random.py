@@ -231,7 +231,8 @@ def test_ten_thousand_transactions_settle_to_the_cent() -> None:
     assert_rebuilt(town.database, book)
     assert_versions(book)
     assert_totals(town.database)
-    assert not [due.key for due in town.rows(DUE) if not due.key.startswith("expire:")]
+    # A hold whose completion was voided may still leave something, as long as it stands.
+    assert not [due.key for due in town.rows(DUE) if not due.key.startswith(("expire:", "release:"))]
     assert_all_of_it_happened(town)
 
 

@@ -185,7 +185,10 @@ def rest_of(ask: Ask, hold: Hold, rules: Rules) -> str:
     leaves = hold.completed_minor + (ask.amount_minor or 0) < hold.requested_minor
     if ask.kind.act is not Act.COMPLETE or not leaves:
         return ""
-    return "kept" if rules.completions == "several" else "ours" if rules.rest == "acquirer" else ""
+    if rules.completions == "several":
+        return "kept"
+    # An advice is told once: what it leaves is for the issuer to free.
+    return "ours" if rules.rest == "acquirer" and not ask.kind.advice else ""
 
 
 def act_of(act: Act, rest: str, hold: Hold, amount_minor: int) -> Act:

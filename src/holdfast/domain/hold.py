@@ -57,6 +57,7 @@ TRANSITIONS = {
     (State.COMPLETED, Act.REFUND): State.COMPLETED,
     (State.HELD, Act.REFUND): State.HELD,
     (State.EXPIRED, Act.REFUND): State.EXPIRED,
+    (State.VOIDED, Act.REFUND): State.VOIDED,
     (State.NONE, Act.SELL): State.COMPLETED,
     (State.COMPLETED, Act.TAKE_BACK): State.VOIDED,
     (State.HELD, Act.TAKE_BACK): State.VOIDED,

@@ -213,7 +213,12 @@ def sale_after(sale: Sale, facts: Facts) -> Sale:
         return ended._replace(register_entry=facts["register_entry"], rrn=facts.get("rrn"))
     if phase == "undone":
         return sale._replace(outcome="reversed", pan_sealed=None)
-    return sale._replace(outcome="approved", register_entry=facts["register_entry"], reason=facts["note"])
+    return sale._replace(
+        outcome="approved",
+        register_entry=facts["register_entry"],
+        authorization_code=facts.get("authorization_code", sale.authorization_code),
+        reason=facts["note"],
+    )
 
 
 def _ended(sale: Sale, facts: Facts) -> Sale:

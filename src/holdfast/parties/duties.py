@@ -55,7 +55,7 @@ def deliver_undo(due: Due, trace_key: str, policy: Policy) -> Decision:
     issuer, pan = yield from way_to_issuer(request)
     (others,) = yield (underway.about(request.hold_id or ""),)
     (turn,) = yield (TURN,)
-    if request.hold_id and underway.after(request, filter(underway.is_in_doubt, others)) is not None:
+    if request.hold_id and underway.after(request, filter(underway.is_awaited, others)) is not None:
         return comes_later(due, turn, policy)
     advice = undo_at_issuer(request, pan, due.attempts > 0, policy)
     return sent_again(due, request, issuer, advice, "reversals", turn, policy)
@@ -92,7 +92,11 @@ def release(due: Due, trace_key: str, policy: Policy) -> Decision:
     issuer, pan = yield from way_to_issuer(request)
     (turn,) = yield (TURN,)
     post = standing_post(load(hold.acts)) if hold is not None else None
-    if post is None or post.by != request.asked_entry:
+    stands = post is not None and post.by == request.asked_entry
+    if not stands and hold is not None and hold.state == State.HELD:
+        # The completion was voided; should that be reversed, it leaves something again.
+        return Step(write=(put(DUE, due._replace(due_us=turn.now_us + policy.release_after_us)),))
+    if not stands:
         facts = {"trace_key": trace_key, "phase": "delivered", "actor": "system", "reason": "the completion was voided"}
         step, _ = book(RELEASE, facts, rows_of(request), turn)
         return step._replace(write=(*step.write, remove(DUE, due.key)))

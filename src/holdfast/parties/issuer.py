@@ -302,14 +302,15 @@ def effect_on(original: Answer | None, freeze: Freeze | None, habits: Habits, tu
 
 
 def release(asked: Asked, policy: Policy) -> Decision:
-    """Free what a completion left of its hold, if anything is still held."""
+    """Free what a completion left of its hold. One that found nothing to free is judged anew when it is repeated."""
     exchange_id = asked.exchange.exchange_id
     told, freeze = yield RowOf(ANSWERS, ledger.release_key(exchange_id)), RowOf(FREEZES, asked.exchange.hold_id)
     account = None
     if freeze is not None:
         (account,) = yield (RowOf(ACCOUNTS, freeze.account_id),)
     (turn,) = yield (TURN,)
-    if told is not None:
+    frees = freeze is not None and leaves_something(freeze, asked)
+    if told is not None and not frees:
         return answer_again(asked, told, policy)
     facts = common_facts(asked) | {
         "phase": "released",
@@ -318,11 +319,11 @@ def release(asked: Asked, policy: Policy) -> Decision:
         "account_id": freeze.account_id if freeze else None,
         "hold_id": asked.exchange.hold_id,
     }
-    if freeze is not None and leaves_something(freeze, asked):
+    if freeze is not None and frees:
         act = InForce(Act.RELEASE, turn.entry, 0)
         change = {"id": freeze.hold_id, "version": freeze.version + 1, "act": act.as_facts()}
         facts |= {"hold": change, "postings": ledger.movement(freeze, change)}
-    return book_and_answer(asked, RELEASE, facts, ledger.rows_of(account, freeze), turn, policy)
+    return book_and_answer(asked, RELEASE, facts, ledger.rows_of(account, freeze, told), turn, policy)
 
 
 def leaves_something(freeze: Freeze, asked: Asked) -> bool:

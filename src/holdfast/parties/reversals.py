@@ -28,6 +28,7 @@ from holdfast.parties.booking import book, counted
 from holdfast.parties.ruling import rules_for, wants_of_rules
 from holdfast.parties.step import TURN, Decision, Outgoing, Received, RowOf, Step, Turn
 from holdfast.parties.translate import answer_to, bare_answer, undo_of
+from holdfast.wire.message import Message
 
 NOTHING = "nothing"
 """There was nothing in force to undo."""
@@ -70,7 +71,7 @@ def reverse(event: Received, policy: Policy) -> Decision:
         return turned_away(event, responses.MAC_ERROR, turn, policy)
     seal = admitted.seal
     if known is not None:
-        return reversed_again(event, undo, known, seal, turn, policy)
+        return reversed_again(event, undo, known, original, seal, turn, policy)
     if original is not None and not describes(undo, original):
         return another_meant(event, undo, original, responses.ORIGINAL_NOT_FOUND, seal, turn, policy)
     rules = rules_for(original.scheme if original else "", admitted.merchant, tuple(schemes))
@@ -78,12 +79,26 @@ def reverse(event: Received, policy: Policy) -> Decision:
 
 
 def reversed_again(
-    event: Received, undo: Undo, known: Request, seal: tuple[bytes, str], turn: Turn, policy: Policy
+    event: Received,
+    undo: Undo,
+    known: Request,
+    original: Request | None,
+    seal: tuple[bytes, str],
+    turn: Turn,
+    policy: Policy,
 ) -> Step:
     """A reversal that we know gets its first answer, unless its key now means another request: that is not undone."""
     if BY_NAME[known.echoes].mti == undo.kind.mti:
-        return Step(send=(Outgoing(event.link, answer_to(known, policy), seal),))
+        return Step(send=(Outgoing(event.link, answer_about(known, original, policy), seal),))
     return another_meant(event, undo, known, responses.DUPLICATE, seal, turn, policy)
+
+
+def answer_about(known: Request, original: Request | None, policy: Policy) -> Message:
+    """The answer to a reversal. Where the original stands it says the code that its slip needs."""
+    answer = answer_to(known, policy)
+    if original is not None and known.response_code == responses.OUT_OF_STEP:
+        answer.fields |= {38: original.authorization_code} if original.authorization_code else {}
+    return answer
 
 
 def describes(undo: Undo, original: Request) -> bool:
@@ -149,7 +164,7 @@ def record_reversal(
     waits: list[Write] = []
     if original is not None and effect == Reversal.TAKEN_OUT:
         waits = waits_after(original, after[REQUESTS, original.trace_key], undone.hold, turn, policy)
-    answer = Outgoing(event.link, answer_to(after[REQUESTS, str(undo.key)], policy), admitted.seal)
+    answer = Outgoing(event.link, answer_about(after[REQUESTS, str(undo.key)], original, policy), admitted.seal)
     return Step((*barred.entries, *step.entries), (*barred.write, *step.write, *waits), (answer,))
 
 
@@ -166,9 +181,12 @@ def effect_on(undo: Undo, undone: Undone, turn: Turn) -> tuple[str, dict[str, An
     What an issuer is being asked on top of it counts as built upon it: nobody knows yet that it was not.
     """
     original, hold, _, others = undone
+    never_reversed = undo.kind.silence is Silence.REPEATED
+    if original is None and never_reversed:
+        return str(Reversal.BUILT_UPON), None
     if original is None or original.outcome in ("declined", "reversed", "tombstone"):
         return NOTHING, None
-    if undo.kind.silence is Silence.REPEATED:
+    if never_reversed:
         return str(Reversal.BUILT_UPON), None
     if original.outcome in ("asked", "unknown") or undo.kind.act is None:
         return str(Reversal.TAKEN_OUT), None

@@ -34,6 +34,11 @@ def is_under_way(request: Request) -> bool:
     return is_in_doubt(request) or (kind is not None and kind.advice and request.delivery == "owed")
 
 
+def is_awaited(request: Request) -> bool:
+    """Whether it is in doubt and may be over soon: an undo that the issuer refused may never be, and holds up none."""
+    return request.outcome == "asked" or request.undo == "owed"
+
+
 def may_stand(request: Request) -> bool:
     """Whether it is under way, and not on its way out: it may be in force when all is over."""
     return is_under_way(request) and (request.outcome == "asked" or request.undo not in UNDELIVERED)

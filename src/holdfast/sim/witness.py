@@ -47,6 +47,8 @@ class Witness:
         self._complain = complain
         self._read: dict[str, int] = {}
         self._approved: dict[str, Facts] = {}
+        self._stands: dict[str, str] = {}
+        """Entries that refuse a reversal because what it means stands, and what that is."""
 
     def receipt(self, terminal_id: str, told: Mapping[str, Any]) -> None:
         """A receipt that says approved is being printed: its entry must be durable now."""
@@ -57,7 +59,7 @@ class Witness:
         named = receipt.register_entry
         if facts is None:
             self._complain(f"I1: {terminal_id} printed approved for {receipt.trace_key}, and no entry says so")
-        elif named is not None and named != f"{facts['log']}-{facts['number']:06d}":
+        elif named is not None and receipt.trace_key != self._stands.get(named) and named != _entry_of(facts):
             self._complain(f"I1: the receipt for {receipt.trace_key} names {named}, which does not say approved")
         elif named is None and told.get("rrn", "") == "":
             self._complain(f"I1: the receipt for {receipt.trace_key} names nothing")
@@ -69,6 +71,8 @@ class Witness:
                 facts = orjson.loads(entry.body)
                 if of_business(facts):
                     self._approved[facts["trace_key"]] = facts
+                if facts.get("undoes") == "built upon":
+                    self._stands[_entry_of(facts)] = facts["reverses"]
             self._read[name] = len(log.entries)
 
     def healed(self, tills: Iterable[Clean], issuer: MemoryDatabase) -> None:
@@ -104,3 +108,7 @@ class Witness:
 def waiting(database: MemoryDatabase) -> list[str]:
     """The keys of all due rows."""
     return sorted(row.key for row in database.table(DUE).rows.values())
+
+
+def _entry_of(facts: Facts) -> str:
+    return f"{facts['log']}-{facts['number']:06d}"
