@@ -20,6 +20,7 @@ from holdfast.domain.response_rows import ROWS
 from holdfast.edges.paper import columns
 from holdfast.edges.shell import screens, words
 from holdfast.edges.shell.desk import Desk
+from holdfast.edges.shell.entry import parse_minor
 from holdfast.edges.shell.figures import in_words, large
 from holdfast.edges.shell.keyboard import ESCAPE, Back, Keyboard, Leave, edited
 from holdfast.edges.shell.layout import BODY_LINES, HEIGHT, WIDTH, Page, fit, in_pages
@@ -428,9 +429,30 @@ async def test_a_pin_is_not_shown_and_what_is_typed_unasked_answers_nothing(
 
 
 def test_only_what_can_be_meant_is_typed() -> None:
-    assert edited("12", "号") == "12"
+    assert edited("12", "号") == "12号"
+    assert edited("12", "\t") == "12"
     assert edited("12", "\x15") == ""
     assert edited("x" * 64, "y") == "x" * 64
+
+
+async def test_an_input_method_types_what_is_meant_and_nothing_vanishes(real: tuple[Keyboard, RealTerminal]) -> None:
+    keyboard, terminal = real
+    terminal.type("５00。0０号x\x7f\x7f号\t\r")
+    assert await keyboard.line() == "500.00号"
+    assert os.read(terminal.person, 100).decode() == "500.00号x\b \b\b \b\b \b号\a"
+
+
+@pytest.mark.parametrize(
+    ("typed", "amount_minor"),
+    [("500", 500_00), ("1,234.50", 1_234_50), ("12,345", 12_345_00), ("1,234,567.8", 1_234_567_80)],
+)
+def test_a_comma_separates_thousands(typed: str, amount_minor: int) -> None:
+    assert parse_minor(typed) == amount_minor
+
+
+@pytest.mark.parametrize("typed", ["500,00", "5,00", "1234,567", "0,500", ",500", "1,234,50", "500.", "500。00", "1 2"])
+def test_what_may_be_another_amount_is_none(typed: str) -> None:
+    assert parse_minor(typed) == words.AMOUNT_WRONG
 
 
 # --- a session through pipes --------------------------------------------------------------------------------------
@@ -506,6 +528,8 @@ async def test_a_large_amount_is_typed_twice_and_the_same() -> None:
     till = ScriptedTill()
     till.answers = [till.books()]
     text = await piped(till, "2", "1", "2", "alice", "20000", "200", "20000", "1", "")
+    understood, asked_again = text.index("RMB 20,000.00"), text.index(words.AMOUNT_AGAIN.en)
+    assert understood < text.index("twenty thousand yuan") < asked_again
     assert "Not the same as before: that was RMB 20000.00" in text
     assert "twenty thousand yuan" in text
     assert till.asked == [("sale", {"amount_minor": 20_000_00}, "01")]
@@ -536,6 +560,24 @@ async def test_an_original_of_another_terminal_is_named_by_its_slip_and_its_card
     assert words.DATE_WRONG.en in text
     assert f"which ends in {last4}" in text
     assert till.asked == [("complete", {"authorization_code": "654321", "date": "1122", "amount_minor": 460_50}, "01")]
+
+
+async def test_a_full_width_amount_is_what_it_says_and_a_comma_is_no_point() -> None:
+    till = ScriptedTill()
+    till.answers = [till.books()]
+    text = await piped(till, "1", "1", "1", "alice", "500,00", "５００。００", "1", "", "")
+    assert words.AMOUNT_WRONG.en in text
+    assert till.asked == [("pre-auth", {"amount_minor": 500_00}, "01")]
+
+
+async def test_a_code_that_is_too_short_is_asked_for_again_and_small_letters_are_capitals() -> None:
+    till = ScriptedTill()
+    till.sales = [sale(PLACED, authorization_code="A38999", card="625000******0020")]
+    till.answers = [till.books(kind="completion")]
+    text = await piped(till, "1", "3", "38999", "a38999", "1", "iris", "460.50", "1", "")
+    assert words.CODE_WRONG.en in text
+    assert words.NOT_OURS.en not in text
+    assert till.asked[0][1]["authorization_code"] == "A38999"
 
 
 async def test_a_void_takes_the_whole_hold_and_a_supervisor_agrees() -> None:

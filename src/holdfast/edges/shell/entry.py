@@ -1,5 +1,6 @@
 """What a cashier enters for a request: the original, the card, the amount, who agrees, the PIN."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,8 +9,10 @@ from holdfast.clock import date_of_mmdd
 from holdfast.domain.commands import MOTO, Kind, Means
 from holdfast.domain.records import Sale
 from holdfast.edges import sample
+from holdfast.edges.paper import wrapped
 from holdfast.edges.shell import screens, words
 from holdfast.edges.shell.desk import Desk
+from holdfast.edges.shell.figures import grouped, in_words
 from holdfast.edges.shell.words import Said
 from holdfast.edges.slip import money_of
 from holdfast.edges.terminal_cards import Presented, card_of
@@ -23,6 +26,9 @@ from holdfast.parties.settings import Parameters
 
 _NEVER_US = 4_102_444_800_000_000
 """Some instant past a leap year: whether MMDD is a day at all does not depend on now."""
+
+_IN_THOUSANDS = re.compile(r"[1-9]\d{0,2}(,\d{3})+(\.\d{1,2})?", re.ASCII)
+"""1,234.50: the only place of a comma. In 500,00 it may stand for a point, and is not guessed at."""
 
 
 @dataclass
@@ -212,7 +218,9 @@ async def ask_minor(desk: Desk, form: Form) -> int:
 
 
 async def ask_amount_again(desk: Desk, form: Form, amount_minor: int) -> None:
-    """20000.00 looks like 200.00 typed wrong."""
+    """20000.00 looks like 200.00 typed wrong: what was understood is shown, then it is typed again."""
+    in_full = wrapped(in_words(amount_minor, desk.language), screens.FACT_COLUMNS)
+    understood = [(desk.say(words.AMOUNT), f"RMB {grouped(amount_minor)}"), *(("", line) for line in in_full)]
 
     def parse(text: str) -> int | Said:
         again = parse_minor(text)
@@ -220,7 +228,7 @@ async def ask_amount_again(desk: Desk, form: Form, amount_minor: int) -> None:
             return again
         return Said(*(each.format(amount=money_of(amount_minor)) for each in words.AMOUNT_DIFFERS))
 
-    await desk.ask(form.title, form.facts, (words.AMOUNT, words.AMOUNT_AGAIN), parse)
+    await desk.ask(form.title, [*form.facts, *understood], (words.AMOUNT, words.AMOUNT_AGAIN), parse)
 
 
 async def ask_agreement(desk: Desk, form: Form) -> None:
@@ -253,18 +261,19 @@ async def ask_pin(desk: Desk, form: Form) -> None:
 
 
 def parse_code(text: str) -> str | Said:
-    """An authorization code."""
-    return text if text.isascii() and text.isalnum() and len(text) <= 6 else words.CODE_WRONG
+    """An authorization code, whole: with a character less it would be looked for on other people's slips."""
+    return text.upper() if text.isascii() and text.isalnum() and len(text) == 6 else words.CODE_WRONG
 
 
 def parse_code_or_rrn(text: str) -> str | Said:
     """An authorization code or a reference number."""
-    return words.CODE_OR_RRN_WRONG if isinstance(parse_code(text), Said) and isinstance(parse_rrn(text), Said) else text
+    wrong = isinstance(parse_code(text), Said) and isinstance(parse_rrn(text), Said)
+    return words.CODE_OR_RRN_WRONG if wrong else text.upper()
 
 
 def parse_rrn(text: str) -> str | Said:
     """A reference number."""
-    return text if text.isascii() and text.isalnum() and len(text) == 12 else words.RRN_WRONG
+    return text.upper() if text.isascii() and text.isalnum() and len(text) == 12 else words.RRN_WRONG
 
 
 def parse_mmdd(text: str) -> str | Said:
@@ -284,9 +293,9 @@ def parse_expiry(text: str) -> str | Said:
 
 
 def parse_minor(text: str) -> int | Said:
-    """An amount in yuan -> minor units."""
+    """An amount in yuan, with or without commas between the thousands -> minor units."""
     try:
-        return parse_amount(text.replace(",", ""))
+        return parse_amount(text.replace(",", "") if _IN_THOUSANDS.fullmatch(text) else text)
     except BadInput:
         return words.AMOUNT_WRONG
 

@@ -2,9 +2,13 @@
 
 A thread of its own reads, so that nothing of the terminal's work ever waits for a person. At a real terminal Ctrl-C is
 a key like any other; elsewhere it is the signal.
+
+Whoever writes Chinese types full-width figures and `。` for a point without knowing: they become what is meant. What is
+typed is kept or refused with a bell, never left out in silence: 500。00 without its point is a hundred times as much.
 """
 
 import asyncio
+import codecs
 import contextlib
 import os
 import signal
@@ -13,9 +17,16 @@ import threading
 from collections.abc import Callable
 from typing import Any, Self, TextIO
 
+from holdfast.edges.paper import columns
+
 ESCAPE, ENTER = "\x1b", "\n"
 _CTRL_C, _CTRL_D, _CTRL_U = "\x03", "\x04", "\x15"
 _BACKSPACES = "\x7f\b"
+_ERASING = _BACKSPACES + _CTRL_U
+_BELL = "\a"
+
+_HALF_WIDTH = {0xFF00 + at: 0x20 + at for at in range(1, 0x5F)} | {ord("。"): ".", ord("\u3000"): " "}
+"""What an input method gives in full width -> the same in ASCII."""
 
 LINE_CHARS_MAX = 64
 SEQUENCE_WAIT_S = 0.05
@@ -69,6 +80,8 @@ class Keyboard:
     # --- the thread -----------------------------------------------------------------------------------------------
 
     def _read(self) -> None:
+        # A character of three bytes may come in two reads.
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
         # A loop that was closed meanwhile wants no more keys.
         with contextlib.suppress(RuntimeError):
             while True:
@@ -79,13 +92,13 @@ class Keyboard:
                 if not chunk:
                     self._loop.call_soon_threadsafe(self._end)
                     return
-                self._loop.call_soon_threadsafe(self._take, chunk.decode("utf-8", "replace"))
+                self._loop.call_soon_threadsafe(self._take, decoder.decode(chunk))
 
     def _take(self, text: str) -> None:
         if self.interactive and _CTRL_C in text:
             self._interrupt()
             text = text.rpartition(_CTRL_C)[2]
-        self._typed += text.replace("\r\n", "\n").replace("\r", "\n")
+        self._typed += text.replace("\r\n", "\n").replace("\r", "\n").translate(_HALF_WIDTH)
         self._more.set()
 
     def _end(self) -> None:
@@ -131,14 +144,17 @@ class Keyboard:
             if key == ESCAPE:
                 raise Back
             kept = edited(text, key)
-            self._echo(text, kept, secret)
+            self._echo(text, kept, secret, key)
             text = kept
 
-    def _echo(self, before: str, after: str, secret: bool) -> None:
+    def _echo(self, before: str, after: str, secret: bool, key: str) -> None:
         if len(after) > len(before):
             self._target.write("*" if secret else after[-1])
+        elif after == before and key and key not in _ERASING:
+            self._target.write(_BELL)
         else:
-            self._target.write("\b \b" * (len(before) - len(after)))
+            gone = before[len(after) :]
+            self._target.write("\b \b" * (len(gone) if secret else columns(gone)))
         self._target.flush()
 
     async def _key(self) -> str:
@@ -175,10 +191,10 @@ class Keyboard:
 
 
 def edited(text: str, key: str) -> str:
-    """The line after one key; what is no letter, digit or sign of ASCII is left out."""
+    """The line after one key; what cannot be shown, and what no longer fits, leaves it as it is."""
     if key and key in _BACKSPACES:
         return text[:-1]
     if key == _CTRL_U:
         return ""
-    fits = len(key) == 1 and key.isascii() and key.isprintable() and len(text) < LINE_CHARS_MAX
+    fits = len(key) == 1 and key.isprintable() and len(text) < LINE_CHARS_MAX
     return text + key if fits else text

@@ -22,6 +22,9 @@ Value = Mapping[str, Any]
 LARGE_MINOR = 1_000_000
 """From this amount on (10,000.00) the amount is shown in words too, and typed twice."""
 
+FACT_COLUMNS = 56
+"""What stands behind a label is broken into lines of so many."""
+
 
 class Stand(NamedTuple):
     """How the terminal stands: what the head of every page says."""
@@ -216,7 +219,7 @@ def plainly(title: str, outcome: str, *remarks: str) -> list[str]:
 
 
 def _fact(label: Said, text: str, language: Language) -> list[str]:
-    first, *rest = wrapped(text, 56)
+    first, *rest = wrapped(text, FACT_COLUMNS)
     return [labelled(label(language), first), *(labelled("", line) for line in rest)]
 
 
@@ -313,7 +316,7 @@ def parameters(device: Device, language: Language) -> list[str]:
     ]
     lines = ["", f"{MARGIN}{words.PARAMETERS(language)}", ""]
     for label, value in pairs:
-        first, *rest = wrapped(value, 56)
+        first, *rest = wrapped(value, FACT_COLUMNS)
         lines += [labelled(label, first), *(labelled("", line) for line in rest)]
     return lines
 

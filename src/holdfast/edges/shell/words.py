@@ -113,15 +113,19 @@ NO_PIN_YET = Said("本交易必须输密码", "This request wants the PIN")
 
 AMOUNT = Said("金额", "Amount")
 AMOUNT_FORM = Said("金额（元），如 500.00", "Amount in yuan, like 500.00")
-AMOUNT_WRONG = Said("金额须如 500.00，且大于零", "An amount is written like 500.00 and is more than nothing")
+AMOUNT_WRONG = Said(
+    "金额须如 500.00 或 1,234.50，且大于零", "An amount is written like 500.00 or 1,234.50 and is more than nothing"
+)
 AMOUNT_FULL = Said("原交易全额", "The whole amount of the original")
-AMOUNT_AGAIN = Said("大额：请再输一次金额", "A large amount: type it once more")
+AMOUNT_AGAIN = Said("大额：请核对上面的金额，再输一次", "A large amount: is it the one above? Type it once more")
 AMOUNT_DIFFERS = Said("与前次不一致：前次为 {amount}", "Not the same as before: that was {amount}")
 
 ORIGINAL = Said("原交易", "Original")
 CODE = Said("原授权码", "Auth code")
 CODE_FORM = Said("原签购单上的授权码（6位）", "Authorization code on the slip, 6 characters")
-CODE_WRONG = Said("授权码为 1 至 6 位字母或数字", "An authorization code is up to 6 letters and digits")
+CODE_WRONG = Said(
+    "授权码为 6 位字母或数字，请照签购单核对", "An authorization code is 6 letters and digits: look at the slip"
+)
 CODE_OR_RRN_FORM = Said(
     "原授权码（6位）或参考号（12位）", "Authorization code (6) or reference number (12) of the slip"
 )
