@@ -46,9 +46,10 @@ class StandardTerminal:
         body = encode(UNIONPAY, self.sent)
         return put_mac(body, mac(self.mac_algorithm, self.mak, mac_block(UNIONPAY, body)))
 
-    def sign_on(self, network: str = "003") -> bytes:
+    def sign_on(self, network: str = "003", **more: str | bytes) -> bytes:
         """0800."""
-        return self._body("0800", {11: self._trace(), 60: f"00{self.batch}{network}", 63: "01 "})
+        fields: Fields = {11: self._trace(), 60: f"00{self.batch}{network}", 63: "01 "}
+        return self._body("0800", fields | {int(n.removeprefix("de")): v for n, v in more.items()})
 
     def take_keys(self, body: bytes) -> str:
         """0810: the working keys, each tried against its check value; -> response code."""

@@ -16,7 +16,7 @@ from holdfast.edges import cli
 from holdfast.keys.file import FileKeys
 from holdfast.register import checkpoint as notes
 from holdfast.runtime.archive import DUMPS, opened
-from holdfast.runtime.config import notice_of, role_dsns
+from holdfast.runtime.config import notice_of, parse_address, role_dsns
 from holdfast.runtime.datafolder import DataFolder
 from holdfast.runtime.kept import kept_checkpoints
 from tests.running import Counter, Up, holdfast, running, until
@@ -35,6 +35,10 @@ class Lived(NamedTuple):
     """What `holdfast backup` said."""
     sizes: dict[str, int]
     """How long each log is known to be now."""
+    before: Counter
+    """A terminal that was told nothing after the backup was made."""
+    since: Counter
+    """A terminal that was."""
 
     @property
     def keys(self) -> Path:
@@ -86,7 +90,8 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
     folder = tmp_path_factory.mktemp("backup")
     data, older, file = folder / "one", folder / "older", folder / "one.backup"
     with running(data, *ANY_PORT, "--sample") as up:
-        assert up.terminal("T0000001").pre_auth().get(39) == "00"
+        before = up.terminal("T0000001")
+        assert before.pre_auth().get(39) == "00"
     shutil.copytree(data / "postgres", older)
     with running(data, *ANY_PORT) as up:
         with Trade(up.terminal("T0000002")) as trade:
@@ -97,7 +102,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
             until(lambda: trade.approved > so_far + 3)
         ended = entries_of(up)
         until(lambda: signed_sizes(data / "keys") == ended)
-    return Lived(data, older, file, json.loads(made.stdout), ended)
+    return Lived(data, older, file, json.loads(made.stdout), ended, before, trade.counter)
 
 
 def restore(file: Path, target: Path, *words: str | Path) -> dict[str, Any]:
@@ -174,6 +179,23 @@ def test_what_comes_back_holds_says_what_it_lacks_and_uses_no_id_twice(lived: Li
         assert len(found["notes"]) == 2
         assert f"entries A-{backed_up['A'] + 1:06d} to A-{lived.sizes['A']:06d} were lost" in found["notes"][0]
         secrets_stay_secret(target)
+        who_knows_more_is_found_out(up, lived, backed_up["A"])
+
+
+def who_knows_more_is_found_out(up: Up, lived: Lived, last: int) -> None:
+    """No terminal goes on in the session of before; what each was told last is seen when it signs on again."""
+    for counter, told in ((lived.before, f"A-{last:06d}"), (lived.since, f"A-{last + 1:06d}")):
+        address = parse_address(str(up.ready["pos"]))
+        counter.place = (address.host, address.port)
+        refused = counter.pre_auth(amount_minor=2_00)
+        assert (refused.get(39), 37 in refused.fields, 57 in refused.fields) == ("A0", False, False)
+        body = counter.terminal.sign_on(**{"57": f"HF1|1000000|{'0' * 16}|{told}"})
+        assert counter.terminal.take_keys(counter.exchange(body)) == "00"
+        assert counter.pre_auth(amount_minor=2_00).get(39) == "00"
+    listed = holdfast("register", "list", "--entries", "--kind", "finding", "--data", up.folder, "--json").stdout
+    (found,) = (json.loads(line) for line in listed.splitlines())
+    assert (found["facts"]["terminal_id"], found["facts"]["about"]) == ("T0000002", f"A-{last + 1:06d}")
+    assert "the terminal was told an entry that is missing" in found["reason"]
 
 
 def secrets_stay_secret(data: Path) -> None:

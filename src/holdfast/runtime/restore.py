@@ -6,6 +6,8 @@ Rule 2: the keys are copied in; where they come from is left as it is, so that a
 installation serves.
 Rule 3: what comes back may be less than what was told to others. Its logs end, those of a new generation go on (see
 `runtime.continuity`), and a signed note beside the keys says where each ended and how long it was once known to be.
+Rule 4: no terminal goes on as if nothing had happened. Every session ends, so that each signs on again and names the
+last entry that it was told (see `parties.chain_check`) before it is told a newer one.
 """
 
 import asyncio
@@ -25,11 +27,14 @@ import asyncpg
 from holdfast.domain.generations import unused
 from holdfast.errors import BadInput, RegisterBroken, Unreachable
 from holdfast.keys.file import FileKeys
+from holdfast.keys.interface import MAK
+from holdfast.parties.admission import MAK_BYTES
 from holdfast.register import checkpoint as notes
 from holdfast.register import restoration as restorations
 from holdfast.register.restoration import Ended, Restoration
 from holdfast.runtime.archive import DUMPS, KEPT, Backup
 from holdfast.runtime.backup import program
+from holdfast.runtime.config import ACQUIRER
 from holdfast.runtime.continuity import restorations_of, retire_logs
 from holdfast.runtime.datafolder import DataFolder, sync_folder
 from holdfast.runtime.embedded import EmbeddedPostgres
@@ -76,6 +81,7 @@ async def staged(
                 restoration = restoration_of(backup, source.kept, signer.public_key(), now_us)
                 keep_restoration(folder.keys, restoration, signer)
                 await retire(dsns, restoration)
+                await end_sessions(dsns.acquirer, signer)
                 yield Staged(folder.keys, dsns, restoration)
             finally:
                 await server.stop()
@@ -227,3 +233,29 @@ async def retire(dsns: RoleDsns, restoration: Restoration) -> None:
     """End the logs in the database, and begin those that go on."""
     for party, dsn in zip(PARTIES, (dsns.acquirer, dsns.issuer), strict=True):
         await retire_logs(dsn, party, restoration.generation)
+
+
+_SESSIONS = "SELECT terminal_id, mac_algorithm FROM sessions"
+_END_SESSION = (
+    "UPDATE sessions SET signed_on = false, mak = $2, previous_mak = NULL, previous_until_us = 0 WHERE terminal_id = $1"
+)
+
+
+async def end_sessions(dsn: str, keys: FileKeys) -> None:
+    """Sign every terminal off, under a MAC key that nobody has.
+
+    Signed off alone, a terminal would be declined under an entry of the new generation, and would name that one when it
+    signs on. Under an unknown key its request is not even received: it is sent to sign on, and told no entry.
+    """
+    connection = await asyncpg.connect(
+        dsn, timeout=CONNECT_TIMEOUT_S, server_settings={"search_path": ACQUIRER, "application_name": "holdfast"}
+    )
+    try:
+        async with connection.transaction():
+            ended = [
+                (row["terminal_id"], keys.new_working_key(MAK, MAK_BYTES[row["mac_algorithm"]]))
+                for row in await connection.fetch(_SESSIONS)
+            ]
+            await connection.executemany(_END_SESSION, ended)
+    finally:
+        await connection.close(timeout=CONNECT_TIMEOUT_S)
