@@ -12,6 +12,7 @@ import pytest
 
 from holdfast.keys.file import FileKeys
 from holdfast.parties.step import Event, Outgoing, Received
+from holdfast.runtime import tcp
 from holdfast.runtime.config import Address, parse_address
 from holdfast.runtime.links import Links
 from holdfast.runtime.tcp import HOST_LIMITS, HostLinks, Limits, Station, listen
@@ -244,6 +245,22 @@ async def test_a_link_to_a_host_comes_back_after_the_host_was_away(tmp_path: Pat
     hosts.want({})
     assert not hosts.missing
     await hosts.close()
+
+
+async def test_links_to_hosts_close_when_one_has_just_been_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def connecting(link: tcp.WireLink, address: Address) -> None:
+        await made
+
+    monkeypatch.setattr(tcp, "connect", connecting)
+    hosts = HostLinks(Queue(ASCII_1987, HOST_LIMITS).station)
+    hosts.want({"one": Address("127.0.0.1", 1)})
+    await asyncio.sleep(0.01)
+    made.set_result(None)
+    await asyncio.sleep(0)
+    _, pending = await asyncio.wait({asyncio.create_task(hosts.close())}, timeout=2)
+    assert not pending, "a cancel is not swallowed"
 
 
 def test_addresses() -> None:

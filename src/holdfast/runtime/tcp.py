@@ -299,7 +299,8 @@ class HostLinks:
         while True:
             link = WireLink(self._station, host)
             try:
-                await asyncio.wait_for(connect(link, address), CONNECT_TIMEOUT_S)
+                async with asyncio.timeout(CONNECT_TIMEOUT_S):  # wait_for may swallow a cancel (Python 3.11).
+                    await connect(link, address)
             except (OSError, ValueError, TimeoutError) as error:  # ValueError: a name that cannot be a host's.
                 if not told:
                     reason = getattr(error, "strerror", None) or "no answer"
