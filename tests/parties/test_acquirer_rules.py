@@ -41,6 +41,8 @@ unknown_reversal_code   00        UNKNOWN_REVERSED_00
 unknown_reversal_code   25        UNKNOWN_REVERSED_25
 batch_numbers           counter   BATCHES_COUNTED
 batch_numbers           date      BATCHES_BY_DATE
+batch_messages          plain     BATCHES_IN_PLAIN
+batch_messages          sealed    BATCHES_SEALED
 code_padding            right     CODES_PADDED_RIGHT
 code_padding            left      CODES_PADDED_LEFT
 ceiling_percent         115       CEILING_115
@@ -290,6 +292,22 @@ T1 signs on                                       -> 00  T1.batch 261118
 T1 settles                                        -> 00  T1.batch 261119           # a second one on the same day
 wait 3 days
 T1 settles                                        -> 00  T1.batch 261121
+"""
+
+BATCHES_IN_PLAIN = """
+T1 signs on                                       -> 00  T1.batch 000001
+T1 settles                                        -> 00  T1.batch 000002
+"""
+
+BATCHES_SEALED = """
+T1/1 sells C1 100.00                              -> 00
+rules batch_messages=sealed
+T1 settles                                        -> A0  T1.batch 000001           # as nobody had asked
+rules of * batch_messages=sealed
+rules
+T1 settles                                        -> A0  T1.batch 000001
+rules batch_messages=plain
+T1 settles                                        -> 00  T1.batch 000002
 """
 
 CODES_PADDED_RIGHT = """

@@ -8,7 +8,9 @@ from holdfast.clock import to_us, zone
 from holdfast.domain.records import BATCHES, SESSIONS
 from holdfast.register.canonical import decode_strict
 from holdfast.wire.chain import ChainRequest, pack_request
-from holdfast.wire.settlement import ClassTotals, Totals, parse_totals
+from holdfast.wire.codec import decode, encode
+from holdfast.wire.dialect import UNIONPAY
+from holdfast.wire.settlement import ClassTotals, Totals, pack_totals, parse_totals
 from tests.parties.acquirer_desk import CARDS
 from tests.parties.batch_desk import BatchDesk
 from tests.stories import play
@@ -334,6 +336,61 @@ def test_totals_that_cannot_be_read_settle_nothing(told: str) -> None:
     assert desk.about_batch("T1", "0500", fields | {60: "00000001201"}, {}) == "30"
     assert len(desk.entries) == entries
     assert desk.act(["T1", "settles"]) == "11"
+
+
+@pytest.mark.parametrize("mti", ["0500", "0320"])
+def test_by_rule_an_unsealed_message_about_a_batch_is_answered_a0_and_recorded_nowhere(mti: str) -> None:
+    desk = sold(BatchDesk(), "100.00")
+    desk.rules("batch_messages=sealed")
+    what = ["settles"] if mti == "0500" else ["uploads", "201", "T1/9:amount=1.00", "batch=000001"]
+    entries = len(desk.entries)
+    assert desk.act(["T1", *what]) == "A0"
+    assert (len(desk.entries), desk.look("T1.batch")) == (entries, "000001")
+    assert desk.act(["T1", *what, "mac=right"]) == ("11" if mti == "0500" else "00")
+
+
+def signed_on(desk: BatchDesk, sequence: int | None) -> bool:
+    """T1 signs on with this link of a chain, or with none; whether it must seal its batches then."""
+    terminal, pipe, link = desk.terminals["T1"]
+    message = decode(UNIONPAY, terminal.sign_on())
+    if sequence is not None:
+        message.fields[57] = pack_request(ChainRequest(sequence, "0" * 16, ""))
+    assert terminal.take_keys(desk.send(encode(UNIONPAY, message), pipe, link)) == "00"
+    sessions = desk.database.table(SESSIONS).rows
+    seals: bool = sessions["T0000001"].seals_batches
+    return seals
+
+
+def test_a_terminal_that_keeps_a_chain_seals_its_batches_and_nobody_settles_for_it() -> None:
+    desk = sold(BatchDesk(), "100.00")
+    assert desk.act(["T1", "signs", "on"]) == "00"
+    assert desk.act(["T1", "settles", "as", "1.00/1", "batch=000001"]) == "21", "one without a chain may"
+    assert signed_on(desk, 1)
+    entries = len(desk.entries)
+    assert desk.act(["T1", "settles"]) == "A0"
+    assert desk.act(["T1", "uploads", "201", "T1/9:amount=1.00", "batch=000001"]) == "A0"
+    assert len(desk.entries) == entries
+    assert signed_on(desk, None), "whoever signs on for it without a chain changes nothing"
+    assert desk.act(["T1", "settles"]) == "A0"
+    assert desk.act(["T1", "settles", "mac=right"]) == "11"
+
+
+def test_what_replaces_a_terminal_with_a_chain_settles_as_it_can_when_it_has_sold_something() -> None:
+    desk = BatchDesk()
+    desk.terminal_of("T1")
+    assert signed_on(desk, 1)
+    assert signed_on(desk, None)
+    assert desk.act(["T1/1", "sells", "C1", "100.00"]) == "00"
+    assert not signed_on(desk, None), "that sale bore a MAC and no chain"
+    assert desk.act(["T1", "settles"]) == "11"
+
+
+def test_a_link_of_a_chain_is_not_believed_without_a_mac() -> None:
+    desk = sold(BatchDesk(), "100.00")
+    fields = linked("000001", "0" * 16) | {48: pack_totals(Totals(ClassTotals(), ClassTotals()))}
+    assert desk.about_batch("T1", "0500", fields, {"stan": "999999"}) == "21"
+    assert desk.row_of_key("T0000001/000001/999999/0500").sequence == 0
+    assert not signed_on(desk, None)
 
 
 # --- numbers ------------------------------------------------------------------------------------------------------

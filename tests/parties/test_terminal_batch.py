@@ -8,11 +8,25 @@ from hypothesis import strategies as st
 
 from holdfast.domain.records import BATCHES
 from holdfast.domain.tables import DUE
+from holdfast.parties.step import Outgoing, Received
+from holdfast.wire.dialect import UNIONPAY
 from holdfast.wire.message import Message
-from holdfast.wire.settlement import Totals, pack_totals, parse_details, parse_end, parse_totals
+from holdfast.wire.settlement import (
+    CardClass,
+    ClassTotals,
+    Detail,
+    Totals,
+    pack_details,
+    pack_totals,
+    parse_details,
+    parse_end,
+    parse_totals,
+)
+from tests.parties.driver import on_the_wire
 from tests.parties.pos_world import (
     CARD,
     FOREIGN,
+    MERCHANT_ID,
     TERMINAL_ID,
     TRACK2,
     PosWorld,
@@ -296,6 +310,90 @@ def test_a_forged_answer_closes_no_batch() -> None:
         world.command("settle") if world.device.signed_on else None
 
 
+def forged(world: PosWorld, mti: str, fields: dict[int, str | bytes]) -> str:
+    """The answer to an unsealed message of somebody about the batch of the terminal."""
+    named: dict[int, str | bytes] = {41: TERMINAL_ID, 42: MERCHANT_ID, 60: f"00{world.device.batch}201"}
+    message = on_the_wire(UNIONPAY, Message(mti, named | fields))
+    (send,) = world.acquirer.offer(Received(1, "", message), world.now_us).send
+    assert isinstance(send, Outgoing)
+    return send.message.get(39)
+
+
+def test_nobody_else_settles_or_uploads_its_batch() -> None:
+    world = sold(1_00)
+    entries, following = len(world.acquirer.entries), f"{world.device.stan + 1:06d}"
+    totals = pack_totals(Totals(ClassTotals(9_99, 9), ClassTotals()))
+    block = pack_details([Detail(CardClass.DOMESTIC, "000099", CARD["pan"], 1_00)])
+    assert forged(world, "0500", {11: following, 48: totals, 49: "156"}) == "A0"
+    assert forged(world, "0320", {11: following, 48: block}) == "A0"
+    assert len(world.acquirer.entries) == entries
+    assert settled(world)["balanced"]
+    world.approved("sale", amount_minor=2_00, card=CARD)
+
+
+def test_a_settlement_that_is_answered_as_a_duplicate_is_asked_under_a_new_trace_number() -> None:
+    world = sold(1_00).on_its_own()
+    world.command("settle")
+    first = world.sent[-1]
+    outcome = world.answers(DE39="94")
+    assert outcome is not None
+    assert outcome["outcome"] == "unknown"
+    assert outcome["reason"].endswith("settle again")
+    world.command("settle")
+    second = world.sent[-1]
+    assert (second.get(48), second.get(60)) == (first.get(48), first.get(60))
+    assert int(second.get(11)) == int(first.get(11)) + 1
+    world.later(30)
+    world.line = let_through
+    assert settled(world)["next_batch"] == "000002"
+    assert world.sent[-1].get(11) == second.get(11), "what nobody answered is asked again as it was"
+
+
+def test_a_duplicate_is_settled_anew_in_its_own_batch_after_a_sign_on() -> None:
+    world = sold(1_00).on_its_own()
+    world.command("settle")
+    world.answers(DE39="94")
+    world.set(batch="000007")
+    world.command("settle")
+    assert world.sent[-1].get(60)[2:8] == "000001"
+    outcome = world.answers(DE39="", DE48=flagged(world.sent[-1].get(48)))
+    assert outcome is not None
+    assert (outcome["batch"], outcome["next_batch"]) == ("000001", "000007")
+
+
+def test_an_upload_that_is_answered_as_a_duplicate_goes_again_under_a_new_trace_number() -> None:
+    world = upload_world()
+    not_balanced(world)
+    for _ in range(2):
+        first = world.sent[-1]
+        outcome = world.answers(DE39="94")
+        assert outcome is not None
+        assert (outcome["outcome"], world.device.uploaded, world.device.in_flight) == ("unknown", 0, "")
+        assert "answered 94" in outcome["reason"]
+        world.command("settle")
+        assert world.sent[-1].get(48) == first.get(48)
+        assert int(world.sent[-1].get(11)) == int(first.get(11)) + 1
+    outcome = None
+    while outcome is None:
+        alone = 2 in world.sent[-1].fields
+        outcome = world.answers(DE39="94" if alone else "00")
+    assert outcome["next_batch"] == "000002", "what is uploaded alone has no other trace number: it came before"
+
+
+@pytest.mark.parametrize("code", ["30", "12", "97"])
+def test_only_00_acknowledges_an_upload(code: str) -> None:
+    world = upload_world()
+    not_balanced(world)
+    first = world.sent[-1]
+    outcome = world.answers(DE39=code)
+    assert outcome is not None
+    assert (outcome["outcome"], world.device.uploaded) == ("unknown", 0)
+    if not world.device.signed_on:
+        return
+    world.command("settle")
+    assert world.sent[-1].fields == first.fields
+
+
 def test_a_settlement_that_nobody_answered_is_asked_again_as_it_was() -> None:
     world = sold(1_00)
     world.line = answers_lost
@@ -322,6 +420,15 @@ def test_a_sign_on_in_between_brings_the_next_number_and_no_other_is_taken() -> 
     world.approved("sale", amount_minor=5, card=CARD)
     assert settled(world)["balanced"]
     assert world.device.batch == "000003"
+
+
+def test_a_refund_that_was_plainly_declined_is_not_among_what_is_missing() -> None:
+    world = sold(80_00)
+    rrn = world.newest.rrn
+    world.command("refund", amount_minor=90_00, rrn=rrn, card=CARD, supervisor="00")
+    assert world.newest.outcome == "declined"
+    outcome = settled(world)
+    assert (outcome["failed"], outcome["waiting"]) == ([], [])
 
 
 def test_what_still_waits_is_said_aloud_and_goes_on_with_its_old_batch() -> None:

@@ -156,7 +156,7 @@ T1/1 sells C1 100.00
 T1 uploads 201 T1/1 T1/7:amount=1.00 batch=000001 -> 00  claims 1
 T1/2 sells C2 50.00                     -> 00  T1.000001.debit 150.00   # nothing is closed by it
 T1 settles                              -> 11
-T1 uploads 201 T1/8:amount=1.00 batch=000777 -> 00  claims 2            # even of a batch that nobody knows
+T1 uploads 201 T1/8:amount=1.00 batch=000777 -> 77 claims 1            # but not of one that nobody knows
 T1 settles batch=000777                 -> 11  T1.batch 000002
 """
 

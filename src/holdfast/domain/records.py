@@ -83,6 +83,8 @@ class Session(NamedTuple):
     previous_until_us: int
     at_us: int
     mac_algorithm: str = "ecb"
+    seals_batches: bool = False
+    """It keeps a chain, and such a terminal seals settlements and uploads: one without a MAC is not its own."""
 
 
 class Card(NamedTuple):

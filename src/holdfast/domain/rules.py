@@ -67,6 +67,8 @@ class Rules(NamedTuple):
     """The answer to a reversal of what was never seen: 00 ends its repeats, 25 is what other hosts say."""
     batch_numbers: str = "counter"
     """The next batch is the one before plus one, or the `date` (yymmdd) where that is later."""
+    batch_messages: str = "plain"
+    """The dialect seals neither settlement nor upload (`plain`); whose terminals can, asks for it (`sealed`)."""
     code_padding: str = "right"
     """A short authorization code in an answer is filled with spaces on the `right`, or zeros on the `left`."""
     retention_years: int = 5
@@ -88,6 +90,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "fallback": ("allowed", "never"),
     "unknown_reversal_code": ("00", "25"),
     "batch_numbers": ("counter", "date"),
+    "batch_messages": ("plain", "sealed"),
     "code_padding": ("right", "left"),
 }
 """The values of the rules that are a choice; the others are whole numbers within `BOUNDS`."""

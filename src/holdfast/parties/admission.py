@@ -19,8 +19,8 @@ from holdfast.domain.commands import (
     SIGN_ON_TRACK,
 )
 from holdfast.domain.policy import Policy
-from holdfast.domain.records import MERCHANTS, REQUESTS, SESSIONS, TERMINALS, Merchant, Session, Terminal
-from holdfast.domain.rules import Rules
+from holdfast.domain.records import MERCHANTS, REQUESTS, SCHEMES, SESSIONS, TERMINALS, Merchant, Session, Terminal
+from holdfast.domain.rules import EVERYWHERE, Rules
 from holdfast.domain.tables import Find, put
 from holdfast.ids import rrn_of
 from holdfast.parties.booking import raised
@@ -113,6 +113,19 @@ def admit_unsealed(event: Received, *also: Want) -> Reads[tuple[Admitted | str, 
     return Admitted(terminal, merchant, session, False), tuple(others)
 
 
+def admit_about_batch(event: Received, *also: Want) -> Reads[tuple[Admitted | str, tuple[Any, ...]]]:
+    """Admit a settlement or an upload: without a MAC only by rule, and never for a terminal that seals its own."""
+    admitted, read = yield from admit_unsealed(event, *also, RowOf(SCHEMES, EVERYWHERE))
+    if isinstance(admitted, str):
+        return admitted, ()
+    *others, everywhere = read
+    rules = rules_for("", admitted.merchant, (everywhere, None, None))
+    sealed = admitted.session.seals_batches or rules.batch_messages == "sealed"
+    if sealed and MAC_FIELD not in event.message.fields:
+        return responses.MAC_ERROR, ()
+    return admitted, tuple(others)
+
+
 def seal_of(event: Received, admitted: Admitted) -> Seal | None:
     """The answer to a message without a MAC bears none."""
     return admitted.seal if MAC_FIELD in event.message.fields else None
@@ -164,7 +177,10 @@ def sign_on(event: Received, policy: Policy, ended: Mapping[str, int]) -> Decisi
     batch = session.batch if session else next_batch(None, rules, turn, policy)
     if session and link and seen and link.sequence <= seen[0].sequence:
         batch = next_batch(session.batch, rules, turn, policy)
-    step = signed_on(event, Fresh(terminal, session, batch, keys, exported), turn, policy)
+    # Anybody can send a sign-on without a link: what was sealed before says more than that.
+    seals = seen[0].sequence > 0 if seen else session is not None and session.seals_batches
+    fresh = Fresh(terminal, session, batch, keys, exported, link is not None or seals)
+    step = signed_on(event, fresh, turn, policy)
     lost = missing_entry(link.last_entry, turn, ended) if link else None
     if link is None or lost is None:
         return step
@@ -188,6 +204,7 @@ class Fresh(NamedTuple):
     batch: str
     keys: tuple[bytes, bytes]
     exported: list[tuple[bytes, bytes]]
+    seals_batches: bool
 
 
 def fresh_keys(terminal: Terminal, wanted: str) -> Reads[tuple[tuple[bytes, bytes], list[tuple[bytes, bytes]]]]:
@@ -218,6 +235,7 @@ def signed_on(event: Received, fresh: Fresh, turn: Turn, policy: Policy) -> Step
         turn.now_us + policy.previous_mak_us,
         turn.now_us,
         fresh.terminal.mac_algorithm,
+        fresh.seals_batches,
     )
     facts = {
         "phase": "recorded",

@@ -1,6 +1,7 @@
 """A batch that is settled is uploaded where its totals differ, message by message, and then it is closed.
 
-Each message is acknowledged before the next one goes, and bears the same key when it must go again. When the batch is
+Each message is acknowledged before the next one goes, and bears the same key when it must go again, unless that key
+was answered as a duplicate (94): then it bears a new one. Only 00 acknowledges. When the batch is
 closed the card numbers of its requests are dropped; what is still told keeps its own, goes on with its old batch, and
 is said aloud with what was refused.
 """
@@ -14,7 +15,7 @@ from holdfast.domain.records import SALES, Device, Sale
 from holdfast.domain.tables import DUE, Due, Find, Write, put, remove
 from holdfast.ids import TraceKey, parse_trace_key
 from holdfast.parties import advices
-from holdfast.parties.batch_messages import Upload, is_told, upload_of, uploads_of
+from holdfast.parties.batch_messages import Upload, is_refused_advice, upload_of, uploads_of
 from holdfast.parties.cashier import STAN_MAX, patience
 from holdfast.parties.page import Page, believed
 from holdfast.parties.pos_answers import mac_of, not_authentic, wants_sign_on
@@ -43,11 +44,12 @@ def is_balanced(answer: Totals) -> bool:
 
 
 class Progress(NamedTuple):
-    """How far an upload has come: the message that is next (None: all are acknowledged), the card numbers of what it
-    carries, and how many messages there are; the refused of the batch, and what is told still.
+    """How far an upload has come: the message before, the one that is next (None: all are acknowledged), the card
+    numbers of what it carries, and how many messages there are; the refused of the batch, and what is told still.
     """
 
     balanced: bool
+    before: Upload | None
     next: Upload | None
     pans: tuple[str, ...]
     messages_n: int
@@ -58,18 +60,19 @@ class Progress(NamedTuple):
 def progress(device: Device, batch: str, balanced: bool, uploaded: int) -> Reads[Progress]:
     """What an upload needs to go on when so many of its messages are acknowledged."""
     sales, owed = yield of_batch(batch), advices.OWED
-    refused = tuple(advices.in_order([sale for sale in sales if is_told(sale) and sale.outcome == "declined"]))
+    refused = tuple(advices.in_order([sale for sale in sales if is_refused_advice(sale)]))
     wanted = uploads_of(sales, balanced)
     if balanced and parameters_from(device.parameters).balanced_upload == "never":
         wanted = []
     upload = wanted[uploaded] if uploaded < len(wanted) else None
+    before = wanted[uploaded - 1] if 0 < uploaded <= len(wanted) else None
     pans: tuple[str, ...] = ()
     if upload is not None and upload.sales:
         sealed = [sale.pan_sealed for sale in upload.sales]
         pans = yield tuple(open_pan(each) for each in sealed if each is not None)
         assert len(pans) == len(sealed), "cards stay until the batch is closed"
         assert all(pans), "cards were sealed with the keys of this installation"
-    return Progress(balanced, upload, tuple(pans), len(wanted), refused, tuple(advices.in_order(owed)))
+    return Progress(balanced, before, upload, tuple(pans), len(wanted), refused, tuple(advices.in_order(owed)))
 
 
 def proceed(page: Page, done: Progress, settings: TerminalSettings) -> Step:
@@ -113,7 +116,11 @@ def acknowledged(message: Message, device: Device, settings: TerminalSettings) -
     page, code, key = Page(turn, device, sale), message.get(39), device.in_flight
     over = remove(DUE, f"answer:{key}")
     facts = {"trace_key": key, "settlement": device.settling, "response_code": code or None, "actor": "system"}
-    no = why_not_acknowledged(message, mac_holds, device)
+    no = why_not_acknowledged(message, mac_holds, device, done.before is not None and done.before.alone)
+    if no is not None and code == responses.DUPLICATE and mac_holds:
+        # The trace number is used up, and nothing was acknowledged by that.
+        page.note(BATCH_UPLOAD, "uploaded", facts | {"uploaded": device.uploaded, "reason": no})
+        return stopped(page, device, no, over)
     if no is not None:
         again = wants_sign_on(message, mac_holds) or None
         page.note(BATCH_UPLOAD, "unknown", facts | {"outcome": "unknown", "reason": no, "sign_on_again": again})
@@ -123,14 +130,20 @@ def acknowledged(message: Message, device: Device, settings: TerminalSettings) -
     return step._replace(write=(over, *step.write))
 
 
-def why_not_acknowledged(message: Message, mac_holds: bool, device: Device) -> str | None:
-    """Why an answer does not acknowledge; what the acquirer says against a request in it is its own affair."""
+def why_not_acknowledged(message: Message, mac_holds: bool, device: Device, alone: bool) -> str | None:
+    """Why an answer does not acknowledge.
+
+    A request that is uploaded alone can bear no other trace number than its own: 94 says that it came before.
+    """
     code, spoilt = message.get(39), not_authentic(message, mac_holds)
     if code in responses.TRANSIENT or code in responses.OUTCOME_UNKNOWN:
         return f"the upload was answered {code}, {responses.says(code)}"
     if spoilt is not None:
         return f"upload: {spoilt}"
-    return None if message.get(41) == device.terminal_id and code else "the answer to the upload is none"
+    if message.get(41) != device.terminal_id or not code:
+        return "the answer to the upload is none"
+    taken = code == responses.APPROVED or (alone and code == responses.DUPLICATE)
+    return None if taken else f"the upload was answered {code}, {responses.says(code)}"
 
 
 def silent(due: Due, device: Device, turn: Turn) -> Step:

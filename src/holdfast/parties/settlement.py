@@ -13,7 +13,8 @@ known nor open is answered 77, unless nothing counts in it: then both sides agre
 Rule 3: the same key with the same totals gets the first answer; with others 94. The same holds for an upload.
 Rule 4: totals that do not fit their digits are flagged 3 and told as zeros, never cut.
 Rule 5: a settlement that does not balance is no finding yet: its upload finds which records differ. Each is found once.
-Rule 6: neither type needs a MAC; one that is there must hold, and then the answer bears one.
+Rule 6: neither type needs a MAC, save by rule or where the terminal seals its own (`admission`); one that is there
+must hold, and then the answer bears one. What an unsealed one says of a chain is not believed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +32,7 @@ from holdfast.domain.tables import Entry, Find, Write, put
 from holdfast.errors import WireError
 from holdfast.ids import TraceKey, batch_of, mask_pan, rrn_of
 from holdfast.money import AMOUNT_MINOR_MAX
-from holdfast.parties.admission import MAC_FIELD, Admitted, admit, admit_unsealed, next_batch, seal_of, turned_away
+from holdfast.parties.admission import MAC_FIELD, Admitted, admit, admit_about_batch, next_batch, seal_of, turned_away
 from holdfast.parties.booking import COMPLETE_OR_ASK, book, finding
 from holdfast.parties.ruling import rules_for
 from holdfast.parties.step import TURN, Decision, Outgoing, Received, RowOf, Step, Turn, pan_hash
@@ -90,7 +91,7 @@ def settle(event: Received, policy: Policy) -> Decision:
     except (ValueError, WireError) as error:
         return (yield from unreadable(event, error, policy))
     wants = (RowOf(REQUESTS, str(key)), RowOf(BATCHES, batch_of(str(key))), RowOf(SCHEMES, EVERYWHERE))
-    admitted, read = yield from admit_unsealed(event, *wants)
+    admitted, read = yield from admit_about_batch(event, *wants)
     (turn,) = yield (TURN,)
     if isinstance(admitted, str) or admitted.too_late(turn):
         return turned_away(event, admitted if isinstance(admitted, str) else responses.MAC_ERROR, turn, policy)
@@ -189,7 +190,7 @@ def take_upload(event: Received, policy: Policy) -> Decision:
     cards = tuple(RowOf(CARDS, hashed) for hashed in hashes)
     own = RowOf(REQUESTS, str(key)), RowOf(BATCHES, batch_id)
     beside_them = (RowOf(REQUESTS, named) for named in keys)
-    admitted, read = yield from admit_unsealed(event, *own, *cards, *beside_them, *whole)
+    admitted, read = yield from admit_about_batch(event, *own, *cards, *beside_them, *whole)
     (turn,) = yield (TURN,)
     if isinstance(admitted, str) or admitted.too_late(turn):
         return turned_away(event, admitted if isinstance(admitted, str) else responses.MAC_ERROR, turn, policy)
@@ -198,6 +199,8 @@ def take_upload(event: Received, policy: Policy) -> Decision:
         return asked_otherwise(event, known, admitted, turn, policy)
     if known is not None:
         return Step(send=(answered(event, known, admitted, policy),))
+    if batch is None and key.batch != admitted.session.batch:
+        return turned_away(event, responses.SIGN_ON_AGAIN, turn, policy)
     rows = dict(zip(keys, others[len(cards) :], strict=False))
     beside = [laid_beside(each, key, card, rows) for each, card in zip(records, others, strict=False)]
     upload = Upload(key, code, question, batch, beside, others[-1] if whole else (), sent_n)
@@ -309,7 +312,7 @@ def common_facts(event: Received, key: TraceKey, admitted: Admitted, turn: Turn,
         "currency": policy.currency,
         "rrn": rrn_of(turn.log, turn.number),
         "management": message.get(CONTROL_FIELD)[8:11] or None,
-        "sequence": link.sequence if link else None,
+        "sequence": link.sequence if link and MAC_FIELD in message.fields else None,
     }
 
 

@@ -2,7 +2,8 @@
 
 While a settlement is under way nothing else counts in the batch: no business is asked, and what is told rests. Each
 step of it is journaled, so that a terminal that went dark goes on where it was: a settlement that nobody answered is
-asked again as it was, an upload goes on behind what was acknowledged (`batch_upload`).
+asked again as it was, one that was answered as a duplicate (94) under a new trace number, and an upload goes on behind
+what was acknowledged (`batch_upload`).
 """
 
 from holdfast.clock import local
@@ -33,8 +34,13 @@ def settle(event: Command, settings: TerminalSettings) -> Decision:
         return (yield from turn_down(event, SETTLEMENT, no or "this terminal was never loaded"))
     if device.settling:
         return (yield from go_on(event, device, settings))
-    key = next_key(device, SETTLEMENT_MTI)
-    taken, sales = yield RowOf(SALES, str(key)), of_batch(device.batch)
+    return (yield from begin(event, device, device.batch, settings))
+
+
+def begin(event: Command, device: Device, batch: str, settings: TerminalSettings) -> Decision:
+    """A settlement of this batch under a trace number of its own."""
+    key = next_key(device, SETTLEMENT_MTI)._replace(batch=batch)
+    taken, sales = yield RowOf(SALES, str(key)), of_batch(batch)
     (turn,) = yield (TURN,)
     no = why_no_settlement(device, taken is not None, turn)
     if no is not None:
@@ -72,6 +78,9 @@ def go_on(event: Command, device: Device, settings: TerminalSettings) -> Decisio
     """The settlement under way: asked once more where nobody answered, else its upload goes on."""
     (sale,) = yield (RowOf(SALES, device.settling),)
     assert sale is not None, "what is being settled has a row"
+    if sale.outcome == "unknown" and sale.response_code == responses.DUPLICATE:
+        # Its key names what somebody else said: under that key it would get this answer for ever.
+        return (yield from begin(event, device, parse_trace_key(sale.trace_key).batch, settings))
     balanced = is_balanced(parse_totals(sale.host_totals)) if sale.host_totals else False
     done = yield from progress(device, parse_trace_key(sale.trace_key).batch, balanced, device.uploaded)
     (turn,) = yield (TURN,)

@@ -106,6 +106,7 @@ STATEMENTS = (
         "previous_until_us" bigint NOT NULL,
         "at_us" bigint NOT NULL,
         "mac_algorithm" text COLLATE "C" NOT NULL,
+        "seals_batches" boolean NOT NULL,
         PRIMARY KEY ("terminal_id")
     )""",
     """CREATE TABLE "cards" (
