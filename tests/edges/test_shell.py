@@ -439,6 +439,7 @@ async def test_an_input_method_types_what_is_meant_and_nothing_vanishes(real: tu
     keyboard, terminal = real
     terminal.type("５00。0０号x\x7f\x7f号\t\r")
     assert await keyboard.line() == "500.00号"
+    await asyncio.sleep(0.05)
     assert os.read(terminal.person, 100).decode() == "500.00号x\b \b\b \b\b \b号\a"
 
 
@@ -638,6 +639,18 @@ async def test_the_day_begins_with_an_operator_and_a_sign_on_in_the_language_tha
     assert words.MAIN.zh in text
     assert text.rindex(words.TERMINAL.en) > text.rindex(words.MAIN.zh)
     assert till.asked == [("sign-on", {}, "02")]
+
+
+async def test_a_declined_refund_is_not_among_the_unregistered_but_one_that_nobody_knows_is() -> None:
+    till = ScriptedTill()
+    refused, unknown = (sale(asked("refund", stan=stan), outcome=outcome, delivery=delivery, response_code=code)
+                        for stan, outcome, delivery, code in (("000201", "declined", "", "64"),
+                                                              ("000202", "unknown", "owed", None)))  # fmt: skip
+    till.sales = [sale(NOT_FOUND, kind="completion-advice"), unknown, refused]
+    text = await piped(till, "4", "5", "")
+    assert "000202" in text
+    assert "000201" not in text
+    assert "TOTAL 2 " in text
 
 
 async def test_the_last_transactions_are_told_apart() -> None:

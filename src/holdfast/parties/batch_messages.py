@@ -68,6 +68,14 @@ def is_told(sale: Sale) -> bool:
     return BY_NAME[sale.kind].silence is Silence.REPEATED
 
 
+def is_refused_advice(sale: Sale) -> bool:
+    """Whether something was agreed upon with a cardholder that the acquirer does not register.
+
+    A refund that is declined is none: it is answered, registered, and nothing of it is left to claim.
+    """
+    return BY_NAME[sale.kind].advice and sale.outcome == "declined"
+
+
 def counted(sales: Sequence[Sale]) -> list[Sale]:
     """What counts in the totals of a batch, oldest first: what the terminal believes approved."""
     counts = [sale for sale in sales if sale.outcome == "approved" and BY_NAME[sale.kind].total]

@@ -12,7 +12,7 @@ from holdfast.edges.shell.till import NOT_READY, Value
 from holdfast.edges.shell.words import Said
 from holdfast.edges.slip import slip
 from holdfast.errors import HoldfastError
-from holdfast.parties.batch_messages import is_told
+from holdfast.parties.batch_messages import is_refused_advice, is_told
 from holdfast.wire.settlement import parse_totals
 
 LISTED_MAX = 200
@@ -101,11 +101,11 @@ async def reprint(desk: Desk) -> None:
 
 
 async def unregistered(desk: Desk) -> None:
-    """Advices that the acquirer refused in this batch, and all that wait."""
+    """Advices that the acquirer refused in this batch, and all that wait, refunds too."""
     device, sales = await with_device(desk)
     told = [sale for sale in sales if sale.batch and is_told(sale)]
     missing = [
-        sale for sale in told if sale.delivery == OWED or (sale.outcome == "declined" and sale.batch == device.batch)
+        sale for sale in told if sale.delivery == OWED or (is_refused_advice(sale) and sale.batch == device.batch)
     ]
     await desk.read(screens.centred_slip(failed_advices(missing, device, desk.language)))
 
