@@ -55,7 +55,7 @@ def test_rules_are_read(text: str, values: dict[str, object]) -> None:
     [
         (
             "celing_percent=100",
-            "there is no rule 'celing_percent': there are amount_max_minor, batch_numbers, ceiling_percent",
+            "there is no rule 'celing_percent': there are amount_max_minor, batch_messages, batch_numbers",
         ),
         ("ceiling_percent=99", "rule ceiling_percent is '99': it is a whole number from 100 to 200"),
         ("ceiling_percent=115.5", "rule ceiling_percent is '115.5'"),
