@@ -425,6 +425,7 @@ async def test_a_pin_is_not_shown_and_what_is_typed_unasked_answers_nothing(
     keyboard.forget()
     terminal.type("8642\r")
     assert await keyboard.line(secret=True) == "8642"
+    await asyncio.sleep(0.05)
     assert os.read(terminal.person, 100) == b"****"
 
 

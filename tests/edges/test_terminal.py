@@ -32,7 +32,7 @@ LOAD = ("--tmk", "00112233445566778899AABBCCDDEEFF", "--merchant", "104290070110
         (("sale", "--amount", "5", "--card", "alice", "--swipe"), "insert the chip"),
         (("sale", "--amount", "5", "--card", "alice", "--pin", "12"), "PIN is not 4 to 12 digits"),
         (("void", "--original", "123456", "--card", "alice"), "a void needs a supervisor"),
-        (("refund", "--amount", "5", "--card", "alice", "--supervisor", "00"), "authorization code of the original"),
+        (("refund", "--amount", "5", "--card", "alice", "--supervisor", "00"), "--original is missing"),
         (("refund", "--amount", "5", "--card", "alice", "--rrn", "1", "--supervisor", "00"), "reference number"),
         (("void-sale", "--card", "alice", "--original", "1", "--supervisor", "07"), "operator 07 is no supervisor"),
         (("advise", "--original", "123456", "--card", "alice"), "--amount is missing"),

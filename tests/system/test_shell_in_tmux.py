@@ -75,7 +75,7 @@ def test_a_stay_at_the_hotel(shared: Installation, opened: Open) -> None:
     arrival = opened(reception)
     arrival.fill_in(("操作员号", "01"), ("主菜单", "1"), ("预授权类", "1"), ("请选择（0-4）", "1"))
     arrival.fill_in(("卡号:", CARD), ("金额:", "20000"), ("大额", "200.00"), ("不一致", "20000.00"))
-    arrival.fill_in(("贰万元整", "1"), ("密码:", "Enter"))
+    arrival.fill_in(("1=确认", "1"), ("密码:", "Enter"))
     code = found(r"授权码:\s+(\w{6})", arrival.shows("交易成功", "RMB 20000.00"))
     arrival.fill_in(("按回车返回", "Enter"), ("预授权类", "2"), ("原授权码:", code), ("20000.00", "2"))
     arrival.fill_in(("卡号:", CARD), ("金额:", "500"), ("RMB 500.00", "1"), ("密码:", "Enter"))
@@ -98,7 +98,9 @@ def test_a_stay_at_the_hotel(shared: Installation, opened: Open) -> None:
     departure.fill_in(("Enter = back", "Enter"), ("Completion (request)", "0"), ("MAIN MENU", "4"))
     departure.fill_in(("Settle the batch", "1"), ("Settling closes the batch", "1"))
     departure.shows("BALANCED, BATCH CLOSED", "RMB 480.00", "Next batch 000002")
-    departure.fill_in(("Enter = back", "Enter"), ("Settle the batch", "l"), ("批结算", "0"), ("主菜单", "0"))
+    departure.fill_in(
+        ("Enter = back", "Enter"), ("Settle the batch", "l"), ("批结算", "0"), ("主菜单", "0"), ("再按一次", "0")
+    )
     departure.shows("再见", "ended with code 0")
 
     kinds = ["pre-authorization", "increment", "completion", "completion-void", "completion", "settlement"]

@@ -87,9 +87,9 @@ ROWS = (
              "Ask for another card; the bank must activate this one.",
              "请换卡，此卡须由发卡行激活"),
     Response("22", "C", "out of step with the original", "与原交易状态不符",
-             "Do not repeat it. Look the original up: completed, voided, expired or too old? "
-             "If it still stands, sign on again; else call the acquirer with the slip.",
-             "勿重复提交。先查原交易：是否已完成、已撤销、已过期或超出可办日期；仍有效则重新签到再试，否则持签购单联系收单机构"),
+             "Do not repeat it. Look up the original: completed, voided, expired? A charge settled or of "
+             "another day: make a refund. It stands: sign on again. Else call the acquirer.",
+             "勿重复提交。先查原交易：已完成、已撤销、已过期？扣款已结算或隔日：改做退货；仍有效：重新签到再试；否则联系收单机构"),
     Response("25", "C", "original not found", "未找到原交易",
              "Check date, authorization code, card and shop against the slip and enter them again. "
              "Still 25: keep the slip, call the acquirer, charge nothing anew.",
@@ -140,8 +140,8 @@ ROWS = (
              "Ask for another card.",
              "请换卡"),
     Response("64", "C", "amount does not fit the original", "与原交易金额不符",
-             "Correct the amount: a void takes the whole hold, a completion may not pass the ceiling.",
-             "更正金额：撤销须为原金额全额，完成不得超过上限"),
+             "Correct it: a void takes all, a completion no more than the ceiling, a refund no more than is left.",
+             "更正金额：撤销须为原金额全额，完成不得超过上限，退货不得超过剩余可退金额"),
     Response("65", "C", "over the count limit", "超出次数限制",
              "Ask for another card; this one has been used too often today.",
              "请换卡，此卡今日次数已满"),

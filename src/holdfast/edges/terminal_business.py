@@ -114,6 +114,8 @@ def business(counter: Counter, name: str, action: Action, given: Mapping[str, An
     if counter.repeat is not None:
         send_again(counter, counter.repeat)
     missing = [f"--{option}" for option in action.needed if not given.get(option)]
+    if action.options[: len(POSTING)] == POSTING and not (given.get("original") or given.get("rrn")):
+        missing.insert(0, "--original")
     if missing:
         raise BadInput(f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing")
     arguments, presented = entered(counter, name, given)

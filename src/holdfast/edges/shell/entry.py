@@ -125,7 +125,7 @@ async def ask_card(desk: Desk, form: Form) -> None:
             form.title, form.facts, words.HAS_CHIP, [words.INSERT, words.TAP, words.CHIP_FAILED]
         )
         if way is words.CHIP_FAILED:
-            form.arguments["fallback"] = True
+            form.arguments["fallback"], way = True, words.FALLEN_BACK
         else:
             presented = await read_card(desk, form, way)
     form.presented = presented

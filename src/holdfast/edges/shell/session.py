@@ -153,15 +153,19 @@ async def run(desk: Desk, operator: str | None) -> None:
 
 
 async def main_menu(desk: Desk) -> None:
-    """Until 0, or Ctrl-C, at the main menu."""
-    remark = ""
+    """Until 0 twice, or Ctrl-C, at the main menu: Escape is pressed once too often by everybody."""
+    remark, leaving = "", False
     while True:
         try:
             chosen = await desk.choose(words.MAIN, [said for said, _ in MAIN_MENU], words.LEAVE, remark)
         except Back:
             return
-        if chosen == 0:
+        if chosen == 0 and (leaving or not desk.interactive):
             return
+        leaving = chosen == 0
+        if leaving:
+            remark = desk.say(words.PRESS_AGAIN)
+            continue
         said, name = MAIN_MENU[chosen - 1]
         remark = await sub_menu(desk, said, name)
 
