@@ -457,6 +457,39 @@ def test_what_may_be_another_amount_is_none(typed: str) -> None:
     assert parse_minor(typed) == words.AMOUNT_WRONG
 
 
+@pytest.mark.parametrize("typed", ["11alice\r", "1\r1\ralice\r", "\r11alice\r"])
+async def test_what_is_typed_ahead_in_menus_is_not_lost(real: tuple[Keyboard, RealTerminal], typed: str) -> None:
+    keyboard, terminal = real
+    desk = Desk(keyboard, io.StringIO(), ScriptedTill(), "en")
+    terminal.type(typed)
+    assert await desk.choose(words.HOLDS, [words.PRE_AUTH]) == 1
+    assert await desk.choose_one("", (), words.READ_CARD, [words.INSERT]) is words.INSERT
+    assert await desk.ask("", (), (words.CARD, words.CARD_FORM), str.upper) == "ALICE"
+
+
+async def test_what_is_typed_ahead_confirms_nothing(real: tuple[Keyboard, RealTerminal]) -> None:
+    keyboard, terminal = real
+    desk = Desk(keyboard, io.StringIO(), ScriptedTill(), "en")
+    terminal.type("1")
+    await asyncio.sleep(0.05)
+    confirmed = asyncio.create_task(desk.confirm(["?"]))
+    await asyncio.sleep(0.05)
+    assert not confirmed.done()
+    terminal.type("1")
+    assert await confirmed == "1"
+
+
+async def test_the_main_menu_is_left_by_a_second_key_only(real: tuple[Keyboard, RealTerminal]) -> None:
+    keyboard, terminal = real
+    shown = io.StringIO()
+    left = asyncio.create_task(run(Desk(keyboard, shown, ScriptedTill(), "en"), "01"))
+    for key in ("\x1b", "l", "0"):
+        terminal.type(key)
+        await asyncio.sleep(0.15)
+    assert words.PRESS_AGAIN.en in shown.getvalue()
+    await asyncio.wait_for(left, 1)
+
+
 # --- a session through pipes --------------------------------------------------------------------------------------
 
 

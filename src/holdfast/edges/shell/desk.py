@@ -2,7 +2,9 @@
 
 Rule 1: every question can be left, by Escape, an empty line or 0; and by Ctrl-C.
 Rule 2: wrong input is told what is expected and asked again, three times; then the question is left.
-Rule 3: what is typed while the acquirer is asked answers nothing; Ctrl-C then says what will happen, and a second one
+Rule 3: what is typed ahead answers the next questions, until a remark says that something did not fit. What is
+confirmed, and what is to be read, wants a key of its own.
+Rule 4: what is typed while the acquirer is asked answers nothing; Ctrl-C then says what will happen, and a second one
 leaves.
 """
 
@@ -105,16 +107,19 @@ class Desk:
 
     async def choose(self, title: Said, entries: Sequence[Said], last: Said = words.BACK, remark: str = "") -> int:
         """The number of an entry, 0 for the last one; the language can be switched. Back at Ctrl-C."""
-        self._keyboard.forget()
         wrong = 0
         while True:
+            self._heed(remark)
             body = screens.menu(self.say(title), [self.say(each) for each in entries], self.say(last), self.language)
             key = await self._key_on(body, self.say(words.CHOOSE, n=len(entries)), remark)
             if key in LANGUAGE_KEYS:
                 self.switch()
             elif key == ESCAPE or (key == ENTER and not self.interactive):
                 return 0
+            elif key == ENTER:
+                continue
             elif key.isdecimal() and key.isascii() and int(key) <= len(entries):
+                self._keyboard.expect_enter()
                 return int(key)
             else:
                 wrong += 1
@@ -140,6 +145,11 @@ class Desk:
         finally:
             typed.cancel()
 
+    def _heed(self, remark: str) -> None:
+        """Behind a remark nothing counts that was typed before it could be read."""
+        if remark:
+            self._keyboard.forget()
+
     def switch(self) -> None:
         """The other language."""
         self.language = "en" if self.language == "zh" else "zh"
@@ -160,7 +170,7 @@ class Desk:
         leave = self.say(words.HOW_TO_LEAVE_PIN if empty else words.HOW_TO_LEAVE)
         for _ in range(TRIES):
             await self.show(screens.form(title, facts, self.say(expected), leave), f"{self.say(name)}: ", remark)
-            self._keyboard.forget()
+            self._heed(remark)
             line = (await self._keyboard.line(secret)).strip()
             if line == ZERO or not (line or empty):
                 raise Back
@@ -178,10 +188,14 @@ class Desk:
         remark = ""
         for _ in range(TRIES):
             await self.show(body, self.say(words.CHOOSE_ONE, n=len(ways)), remark)
-            key = await self._pressed()
+            self._heed(remark)
+            key = await self._keyboard.key()
+            while not key or (key == ENTER and self.interactive):
+                key = await self._keyboard.key()
             if key in (ZERO, ESCAPE, ENTER):
                 raise Back
             if key in "123456789"[: len(ways)]:
+                self._keyboard.expect_enter()
                 return ways[int(key) - 1]
             remark = self.say(words.NOT_AN_ENTRY, n=len(ways))
         raise ThreeTimes

@@ -31,6 +31,8 @@ _HALF_WIDTH = {0xFF00 + at: 0x20 + at for at in range(1, 0x5F)} | {ord("。"): "
 LINE_CHARS_MAX = 64
 SEQUENCE_WAIT_S = 0.05
 """Escape alone is a key; with more behind it within this time it is one that we do not know, like an arrow."""
+ENTER_WAIT_S = 0.5
+"""Enter so soon behind a key that chose something belongs to it, and answers nothing."""
 
 
 class Back(Exception):
@@ -55,6 +57,7 @@ class Keyboard:
         """Ctrl-C was pressed."""
         self._loop = asyncio.get_running_loop()
         self._before: list[Any] | None = None
+        self._chosen_s = -ENTER_WAIT_S
 
     def __enter__(self) -> Self:
         if self.interactive:
@@ -123,6 +126,10 @@ class Keyboard:
         if self.interactive:
             self._typed = ""
 
+    def expect_enter(self) -> None:
+        """The last key chose something: many press Enter behind it, although none is wanted."""
+        self._chosen_s = self._loop.time()
+
     async def key(self) -> str:
         """One key; of a pipe the first character of a line, ENTER for an empty one. Back, Leave."""
         if self.interactive:
@@ -159,6 +166,9 @@ class Keyboard:
 
     async def _key(self) -> str:
         key = await self._next()
+        chosen_s, self._chosen_s = self._chosen_s, -ENTER_WAIT_S
+        if key == "\n" and self._loop.time() - chosen_s < ENTER_WAIT_S:
+            key = await self._next()
         if key == _CTRL_D:
             raise Leave
         if key != ESCAPE:
