@@ -10,8 +10,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from holdfast.domain.commands import FINDING
 from holdfast.edges import cli
+from holdfast.edges import register_output as show_as
 from holdfast.keys.file import FileKeys
+from holdfast.reading.views import EntryRow
 from holdfast.register import proof as proofs
 from holdfast.runtime.config import without_login
 from holdfast.runtime.roles import RoleDsns
@@ -123,12 +126,45 @@ def test_list_filters(lived: Lived, typed: Command) -> None:
         (["--card-last4", "0019", "--kind", "pre-authorization"], ["A-000005"]),
         (["--card-last4", "0019", "--kind", "pre-auth"], ["A-000005"]),
         (["--rrn", "A00000000010"], ["A-000011"]),
+        (["--auth-code", "none00"], []),
         (["--trace-key", "T0000001/000001/000005/0201"], ["A-000011"]),
         (["--entries", "--trace-key", "T0000001/000001/000005/0200"], ["A-000011", "A-000010"]),
         (["--entries", "--kind", "expiry"], ["A-000026"]),
     ):
         printed = typed("list", "--json", *words, *lived.options)
         assert [row["entry"] for row in printed.lines] == entries, words
+
+
+def test_an_authorization_code_finds_its_requests(lived: Lived, typed: Command) -> None:
+    (completion,) = typed("list", "--rrn", "A00000000010", "--json", *lived.options).lines
+    code = str(completion["authorization_code"])
+    found = typed("list", "--auth-code", code, "--json", *lived.options).lines
+    assert {row["authorization_code"] for row in found} == {code}
+    assert {"completion", "pre-authorization"} <= {row["kind"] for row in found}
+    refused = typed("show", code, *lived.options)
+    assert (refused.code, "`holdfast register list --auth-code CODE`" in refused.err) == (2, True)
+
+
+def test_a_finding_says_who_must_do_what_until_when(capsys: pytest.CaptureFixture[str]) -> None:
+    facts = {"phase": "raised", "owner": "operations", "next_action": "ask the issuer", "about": "A-000004"}
+    facts |= {"due": 1_795_000_000_000_000, "reason": "the issuer refused the advice"}
+    row = EntryRow(
+        "A-000009", "2026-11-18T19:06:40+08:00", "2026-11-18", "19:06:40", FINDING, "raised",
+        None, None, None, None, str(facts["reason"]), "00", facts,
+    )  # fmt: skip
+    said = show_as.row_json(row)
+    assert (said["owner"], said["next_action"]) == ("operations", "ask the issuer")
+    assert str(said["due"]).startswith("2026-11-18T19:06:40")
+    show_as.print_rows([row], entries=True)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert all(word in printed for word in ("A-000009", "A-000004", "operations", "11-18 19:06", "next action"))
+    assert show_as.fact("due", facts["due"]) == said["due"]
+
+
+def test_what_is_no_request_is_hinted_at(lived: Lived, typed: Command) -> None:
+    printed = typed("list", "--kind", "finding", "--json", *lived.options)
+    assert (printed.out, printed.err) == ("", "holdfast: finding is no request but a fact: --entries lists it\n")
+    assert typed("list", "--kind", "void", "--json", *lived.options).err == ""
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from holdfast.edges.output import print_json
 from holdfast.edges.places import DataOption, DbOption, JsonOption, KeysOption
 from holdfast.edges.register_filters import (
     AmountOption,
+    AuthCodeOption,
     CardOption,
     DayOption,
     EntriesOption,
@@ -70,6 +71,7 @@ def list_rows(
     kind: KindOption = None,
     rrn: RrnOption = None,
     trace_key: TraceKeyOption = "",
+    auth_code: AuthCodeOption = None,
     open_only: Annotated[
         bool, typer.Option("--open", help="Holds that stand, requests in doubt, and what an issuer must still be told.")
     ] = False,
@@ -79,7 +81,9 @@ def list_rows(
     """List requests in their present state, newest first; with --entries the facts behind them."""
     if open_only and entries:
         raise BadInput("--open lists requests and --entries the facts behind them: leave one out")
-    filters = filters_of(day, terminal, merchant, card_last4, amount, kind, rrn, trace_key)
+    filters = filters_of(day, terminal, merchant, card_last4, amount, kind, rrn, trace_key, auth_code)
+    if kind is not None and not entries and filters.kind in show_as.FACTS_ONLY:
+        sys.stderr.write(f"holdfast: {kind} is no request but a fact: --entries lists it\n")
     which = Which.ENTRIES if entries else Which.OPEN if open_only else Which.ROWS
     run(print_list(installation(data, db, keys), filters, which, limit, json))
 
@@ -100,7 +104,7 @@ async def print_list(at: Installation, filters: Filters, which: Which, limit: in
         rows: AsyncIterator[Any] = asked(filters, limit if json or limit else SHOWN_MAX + 1)
         if json:
             async for row in rows:
-                print_json(row._asdict())
+                print_json(show_as.row_json(row))
             return
         shown = [row async for row in rows]
     cut = limit is None and len(shown) > SHOWN_MAX
@@ -162,11 +166,12 @@ def export_rows(
     kind: KindOption = None,
     rrn: RrnOption = None,
     trace_key: TraceKeyOption = "",
+    auth_code: AuthCodeOption = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Write what `list` would list into a file for spreadsheets (csv, xlsx) or analysis (parquet)."""
-    filters = filters_of(day, terminal, merchant, card_last4, amount, kind, rrn, trace_key)
+    filters = filters_of(day, terminal, merchant, card_last4, amount, kind, rrn, trace_key, auth_code)
     order = exporting.order_of(file, form, entries, force)
     exporting.print_written(run(exporting.export(installation(data, db, keys), filters, order)), json)
 

@@ -22,6 +22,7 @@ AmountOption = Annotated[str, typer.Option("--amount", help="Of that amount, lik
 KindOption = Annotated[str | None, typer.Option("--kind", help=f"Of that kind: {', '.join(show_as.KINDS)}.")]
 RrnOption = Annotated[str | None, typer.Option("--rrn", help="With that reference number.")]
 TraceKeyOption = Annotated[str, typer.Option("--trace-key", help="With that trace key.")]
+AuthCodeOption = Annotated[str | None, typer.Option("--auth-code", help="With that authorization code.")]
 
 
 def filters_of(
@@ -33,6 +34,7 @@ def filters_of(
     kind: str | None,
     rrn: str | None,
     trace_key: str,
+    auth_code: str | None,
 ) -> Filters:
     """What these options ask for; BadInput names the one that cannot be."""
     return Filters(
@@ -44,6 +46,7 @@ def filters_of(
         parse_kind(kind) if kind is not None else None,
         rrn,
         normal_key(trace_key) if trace_key else None,
+        auth_code,
     )
 
 

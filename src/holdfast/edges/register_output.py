@@ -1,7 +1,7 @@
 """How the answers of `holdfast register` look: JSON for programs, tables that read well in a hundred columns."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 from rich import box
@@ -56,7 +56,12 @@ SHORT_KINDS = {
 OF_THE_BATCH = (SIGN_ON, SIGN_OFF, SETTLEMENT, BATCH_UPLOAD, CLAIM, SCRIPT_NOTICE, DOWNLOAD)
 KINDS = (*(kind.name for kind in BUSINESS_KINDS), REVERSAL, *OF_THE_BATCH, RELEASE, EXPIRY, FINDING, AUDIT)
 
+FACTS_ONLY = frozenset({SIGN_ON, SIGN_OFF, DOWNLOAD, RELEASE, EXPIRY, FINDING, AUDIT})
+"""Kinds that no request is of: they are listed among the entries."""
+
 RIGHT = frozenset({"amount", "entries"})
+IDS = frozenset({"entry", "batch", "log", "trace key", "when", "due"})
+"""Columns that are never broken: what stands in them is copied."""
 
 WIDTH_FOR = {"terminal": 90, "hold": 100}
 """Columns that a screen has room for from so many characters on."""
@@ -67,7 +72,9 @@ def print_rows(rows: Sequence[RegisterRow | EntryRow], entries: bool) -> None:
     if not rows:
         person().print("nothing is registered that fits")
     elif entries:
-        _print_entries([row for row in rows if isinstance(row, EntryRow)])
+        facts = [row for row in rows if isinstance(row, EntryRow)]
+        print_facts = _print_findings if all(row.kind == FINDING for row in facts) else _print_entries
+        print_facts(facts)
     else:
         _print_requests([row for row in rows if isinstance(row, RegisterRow)], "code")
 
@@ -92,13 +99,42 @@ def _request_cells(row: RegisterRow) -> Mapping[str, str | Text]:
         "when": _when(row),
         "kind": SHORT_KINDS.get(row.kind, row.kind),
         "outcome": Text(f"{row.outcome} {row.response_code or ''}".rstrip(), style=COLOURS.get(row.outcome, "")),
-        "amount": format_amount(row.amount),
+        "amount": _money(row.amount),
         "card": f"…{row.card[-4:]}" if row.card else "",
         "terminal": row.terminal_id,
         "hold": row.hold_state or "",
         "code": row.authorization_code or "",
         "waits for": row.waits_for or "",
     }
+
+
+def row_json(row: RegisterRow | EntryRow) -> dict[str, Any]:
+    """A row by its names; with a finding, who must do what until when (RFC 3339)."""
+    said = row._asdict()
+    if row.kind == FINDING and isinstance(row, EntryRow):
+        said |= {name: row.facts.get(name) for name in ("owner", "next_action")} | {"due": _due(row.facts)}
+    return said
+
+
+def _due(facts: Mapping[str, Any]) -> str:
+    return rfc3339(facts["due"]) if "due" in facts else ""
+
+
+def _print_findings(rows: Iterable[EntryRow]) -> None:
+    columns = ("entry", "when", "about", "why", "owner", "next action", "due")
+    _print(columns, (_finding_cells(row) for row in rows))
+
+
+def _finding_cells(row: EntryRow) -> list[str | Text]:
+    said = row.facts
+    about = said.get("about") or row.trace_key or ""
+    due = _short(_due(said)) if "due" in said else ""
+    return [row.entry, _when(row), about, row.reason or "", said.get("owner", ""), said.get("next_action", ""), due]
+
+
+def _money(amount_minor: int | None) -> str:
+    """Nothing where no money is meant, as in a settlement."""
+    return format_amount(amount_minor) if amount_minor else ""
 
 
 def _print_entries(rows: Iterable[EntryRow]) -> None:
@@ -114,7 +150,7 @@ def _entry_cells(row: EntryRow) -> list[str | Text]:
         _when(row),
         SHORT_KINDS.get(row.kind, row.kind),
         happened,
-        "" if row.amount is None else format_amount(row.amount),
+        _money(row.amount),
         row.trace_key or "",
     ]
 
@@ -167,6 +203,8 @@ def fact(name: str, value: Any) -> str:
     """One fact of an entry as a person reads it: money with its point, hold and batch in words, the rest as JSON."""
     if name == "amount" and isinstance(value, int):
         return format_amount(value)
+    if name == "due" and isinstance(value, int):
+        return rfc3339(value)
     if name == "hold" and isinstance(value, dict):
         return _hold(value)
     if name == "batch" and isinstance(value, dict):
@@ -318,7 +356,8 @@ def checkpoint_json(checkpoint: Checkpoint) -> dict[str, Any]:
 def _print(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold", justify="right" if column in RIGHT else "left")
+        justify: Literal["left", "right"] = "right" if column in RIGHT else "left"
+        table.add_column(column, overflow="fold", justify=justify, no_wrap=column in IDS)
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
     person().print(table)

@@ -39,6 +39,15 @@ refund that the issuer has not answered is in doubt, too: it waits to be told ag
 _HELD = {ACQUIRER: HOLDS, ISSUER: FREEZES}
 """The holds of each party: a due row for its end stays when a hold ends otherwise, so the holds are counted."""
 
+WAITS_FOR = {
+    "answer": "an answer",
+    "undo": "a reversal to be acknowledged",
+    "tell": "an advice to be acknowledged",
+    "release": "the rest of a hold to be freed",
+    "expire": "a hold to end by itself",
+}
+"""The kinds of due rows as people read them."""
+
 # ruff: noqa: S608 - every name in a statement comes from our own table definitions
 
 _OPEN = f"SELECT split_part(key, ':', 1) AS kind, count(*) AS n FROM {DUE.name} GROUP BY 1"
@@ -83,7 +92,11 @@ def print_status(shown: dict[str, Any]) -> None:
         rows = (tuple(process.get(name, "") for name in columns) for process in shown["processes"])
         print_table("processes", columns, rows)
     print_table("logs", ("party", "log", "entries"), (tuple(row.values()) for row in shown["logs"]))
-    waits = [(party, kind, n) for party, counts in shown["open"].items() for kind, n in sorted(counts.items())]
+    waits = [
+        (party, WAITS_FOR.get(kind, kind), n)
+        for party, counts in shown["open"].items()
+        for kind, n in sorted(counts.items())
+    ]
     print_table("open", ("party", "waits for", "how many"), waits)
     holds = [(party, state, n) for party, counts in shown["holds"].items() for state, n in sorted(counts.items())]
     print_table("holds", ("party", "state", "how many"), holds)

@@ -152,7 +152,8 @@ async def entry_of(reader: Reader, named: str) -> tuple[str, int] | None:
     match = _RRN.fullmatch(named)
     if match is None or len(named) != _RRN_CHARS:
         raise BadInput(
-            f"{named!r} is no entry (A-000123), RRN (A00000000123) or trace key (T0000001/000001/000123/0100)"
+            f"{named!r} is no entry (A-000123), RRN (A00000000123) or trace key (T0000001/000001/000123/0100); "
+            "`holdfast register list --auth-code CODE` looks for an authorization code"
         )
     opening = match[1], int(match[2])
     entries = await reader.entries(*opening, opening[1])

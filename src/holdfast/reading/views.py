@@ -99,6 +99,7 @@ class Filters(NamedTuple):
     kind: str | None = None
     rrn: str | None = None
     trace_key: str | None = None
+    authorization_code: str | None = None
 
     def equal(self) -> dict[str, str | int | bytes]:
         """The columns of a request that must have these values."""
@@ -109,6 +110,7 @@ class Filters(NamedTuple):
             "kind": self.kind,
             "rrn": self.rrn,
             "trace_key": self.trace_key,
+            "authorization_code": self.authorization_code,
         }
         return {name: value for name, value in named.items() if value is not None}
 
