@@ -301,10 +301,12 @@ class Supervisor:
 
 
 async def _status_at(door: Path) -> dict[str, Any] | None:
+    """What a process says of itself; None while nobody answers, or when the answer was lost with the process."""
     try:
-        return await call(door, STATUS, timeout_s=5.0)
+        answer = await call(door, STATUS, timeout_s=5.0)
     except Unreachable:
         return None
+    return answer if answer["ok"] else None
 
 
 # --- what has to be there first -----------------------------------------------------------------------------------
