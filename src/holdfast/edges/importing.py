@@ -80,17 +80,24 @@ def import_file(
     it afterwards.
     """
     content = read_rows(file, encoding)
-    skipped = _judged(file, content, content.problems, skip_bad)
     path = data_path(data)
-    if not path.exists():
+    unmade = not path.exists()
+    if not any(content.rows.values()) or (content.problems and unmade):
+        # No installation is made for a file that is not loaded: nothing but the file itself is known then.
+        _judged(file, content, [*content.problems, *dangling(content, {}, skip_bad)], skip_bad)
+    if unmade:
         tell(f"{path} is not there yet: a new installation is made in it")
     folder = DataFolder(path)
     loading = Loading(folder, db, folder.keys if keys is None else keys, file, skip_bad)
     try:
-        loaded = asyncio.run(loading.load(content.without(skipped), skipped))
+        loaded = asyncio.run(loading.load(content))
     except OutcomeUnknown as error:
         sys.stderr.write(f"holdfast: {error}\n")
         raise typer.Exit(EXIT_UNKNOWN) from error
+    except Unreachable:
+        # What is wrong with the file itself is wrong wherever it goes.
+        _judged(file, content, [] if skip_bad else content.problems, skip_bad)
+        raise
     _report(file, loaded, folder.path, json)
 
 
@@ -142,16 +149,16 @@ class Loading(NamedTuple):
     file: Path
     skip_bad: bool
 
-    async def load(self, content: Content, skipped: list[Problem]) -> Loaded:
+    async def load(self, content: Content) -> Loaded:
         """Through the doors of what runs; where nothing does, it is started for as long as this takes."""
         try:
             notice = notice_of(self.folder)
         except Unreachable:
-            return await self._load_alone(content, skipped)
+            return await self._load_alone(content)
         keys = Path(notice.keys)
-        return await self._load_into(role_dsns(notice.database, keys).reader_acquirer, keys, content, skipped)
+        return await self._load_into(role_dsns(notice.database, keys).reader_acquirer, keys, content)
 
-    async def _load_alone(self, content: Content, skipped: list[Problem]) -> Loaded:
+    async def _load_alone(self, content: Content) -> Loaded:
         with self.folder.lock("import"):
             # Nobody is told of this port, and it is gone in a moment.
             listeners = bind_listeners(Address("127.0.0.1", 0), 1, may_move=False)
@@ -160,13 +167,19 @@ class Loading(NamedTuple):
             try:
                 dsns = await supervisor.start()
                 await supervisor.wait_for_doors()
-                return await self._load_into(dsns.reader_acquirer, self.keys, content, skipped)
+                return await self._load_into(dsns.reader_acquirer, self.keys, content)
             finally:
                 await supervisor.stop()
 
-    async def _load_into(self, reader_dsn: str, keys: Path, content: Content, skipped: list[Problem]) -> Loaded:
-        problems = [*unopened(keys, content), *await dangling(reader_dsn, content), *await self._taken(content)]
-        bad = _judged(self.file, content, [*skipped, *problems], self.skip_bad)
+    async def _load_into(self, reader_dsn: str, keys: Path, content: Content) -> Loaded:
+        loaded_before = await known_in(reader_dsn)
+        problems = [
+            *content.problems,
+            *unopened(keys, content),
+            *dangling(content, loaded_before, self.skip_bad),
+            *await self._taken(content),
+        ]
+        bad = _judged(self.file, content, problems, self.skip_bad)
         good = content.without(bad)
         rows = {kind: [row for _, row in numbered] for kind, numbered in good.rows.items()}
         with bar_of(sum(map(len, rows.values()))) as bar:
@@ -175,7 +188,7 @@ class Loading(NamedTuple):
 
     async def _taken(self, content: Content) -> list[Problem]:
         """Accounts whose card has an account already, which is another one."""
-        numbered = content.rows["account"]
+        numbered = [it for it in content.rows["account"] if {"account_id", "pan"} <= it[1].keys()]
         problems = []
         for at in range(0, len(numbered), ROWS_PER_COMMAND_MAX):
             asked = numbered[at : at + ROWS_PER_COMMAND_MAX]
@@ -233,31 +246,48 @@ def unopened(keys: Path, content: Content) -> Iterator[Problem]:
     protection_key = cache(partial(protection.read, keys))
     for (kind, name), purpose in KEYS.items():
         for line, row in content.rows[kind]:
-            if is_block(row[name]):
+            if is_block(row.get(name, "")):
                 try:
                     clear_key_of(purpose, row[name], protection_key)
                 except KeyRefused as error:
                     yield content.problem(line, name, str(error))
 
 
-async def dangling(reader_dsn: str, content: Content) -> list[Problem]:
-    """Rows that name a merchant or issuer which stands neither in the file nor in the register's tables."""
+Known = Mapping[str, Mapping[str, str]]
+"""`merchant` and `issuer`: each that there is, with the address of an issuer."""
+
+
+async def known_in(reader_dsn: str) -> Known:
+    """The merchants and issuers in the register's tables."""
     reader = await PostgresReader.connect(reader_dsn, ACQUIRER)
     try:
-        known = {
+        return {
             "merchant": {row.merchant_id: "" for row in await reader.select(MERCHANTS, {})},
             "issuer": {row.issuer_id: row.address for row in await reader.select(ISSUERS, {})},
         }
     finally:
         await reader.close()
-    known["merchant"] |= {row["merchant_id"]: "" for _, row in content.rows["merchant"]}
-    known["issuer"] |= {row["issuer_id"]: row["address"] for _, row in content.rows["issuer"]}
+
+
+def dangling(content: Content, loaded_before: Known, skip_bad: bool) -> list[Problem]:
+    """Rows that name a merchant or issuer which stands neither in the file nor in the register's tables.
+
+    A bad line that is left out is none that could be named; one that will be mended is.
+    """
+    naming = content.without(content.problems) if skip_bad else content
+    known = {kind: dict(loaded_before.get(kind, {})) for kind in ("merchant", "issuer")}
+    for kind, ids in known.items():
+        rows = (row for _, row in naming.rows[kind] if f"{kind}_id" in row)
+        ids.update((row[f"{kind}_id"], row.get("address", HERE)) for row in rows)
     problems = []
     for (kind, name), wanted in REFERENCES.items():
-        for line, row in content.rows[kind]:
+        for line, row in naming.rows[kind]:
+            if name not in row:
+                continue
             address = known[wanted].get(row[name])
             if address is None:
-                says = f"there is no {wanted} {row[name]}: none in a good line of this file, and none was loaded before"
+                which = "a good line" if skip_bad else "a line"
+                says = f"there is no {wanted} {row[name]}: none in {which} of this file, and none was loaded before"
                 problems.append(content.problem(line, name, says))
             elif kind == "account" and address != HERE:
                 says = f"issuer {row[name]} is at {address}: only one whose address is `{HERE}` has accounts"
