@@ -8,7 +8,7 @@ from holdfast.domain.commands import BUSINESS_KINDS
 from holdfast.domain.records import Device, Sale
 from holdfast.domain.response_rows import ROWS
 from holdfast.edges.paper import WIDTH, columns
-from holdfast.edges.slip import Language, slip
+from holdfast.edges.slip import Language, slip, with_held
 from holdfast.errors import BadInput
 from tests.edges.slips import ADVISED, DEVICE, OF_ORIGINAL, PLACED, asked
 
@@ -153,6 +153,7 @@ COMPLETION_VOIDED_ZH = """\
 登记条目:    A-000123
 --------------------------------
             交易成功
+           预授权恢复
 持卡人签名: ____________________
  确认以上交易，同意记入本卡账户
 """
@@ -346,6 +347,17 @@ WHOLE: list[tuple[dict[str, Any], Language, bool, str]] = [
 @pytest.mark.parametrize(("request_", "language", "reprint", "text"), WHOLE, ids=[w[0]["kind"] for w in WHOLE])
 def test_a_whole_slip(request_: dict[str, Any], language: Language, reprint: bool, text: str) -> None:
     assert slip(request_, DEVICE, language, reprint) == text
+
+
+def test_an_increment_says_what_its_terminal_holds_by_then_and_a_reprint_no_more() -> None:
+    rows: list[Any] = [
+        Sale(**{**dict.fromkeys(Sale._fields), **facts, "sequence": at, "hold": PLACED["trace_key"]})
+        for at, facts in enumerate((PLACED, asked("increment", amount_minor=200_00), asked("increment", "000125")))
+    ]
+    assert "HELD HERE:   RMB 700.00\n" in slip(with_held(rows[1], rows), DEVICE, "en")
+    assert "HELD HERE:   RMB 1200.00\n" in slip(with_held(rows[2], rows), DEVICE, "en")
+    assert "HELD HERE" not in slip(with_held(rows[2], rows[1:]), DEVICE, "en")
+    assert "HELD HERE" not in slip(with_held(rows[0], rows), DEVICE, "en")
 
 
 def test_every_kind_has_a_whole_slip_above() -> None:

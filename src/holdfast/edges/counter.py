@@ -10,10 +10,11 @@ import typer
 
 from holdfast.clock import SECOND_US
 from holdfast.domain.commands import BALANCE, SETTLEMENT
+from holdfast.domain.records import SALES
 from holdfast.edges import sample
 from holdfast.edges.batch_slips import failed_advices, settlement_slip
 from holdfast.edges.output import print_json
-from holdfast.edges.slip import Language, slip
+from holdfast.edges.slip import Language, slip, with_held
 from holdfast.errors import BadInput, Unreachable
 from holdfast.keys.interface import TMK
 from holdfast.money import format_amount
@@ -171,7 +172,7 @@ async def with_receipt(pos: Pos, value: Value, language: Language) -> Value:
         return {**value, "receipt": await batch_slip(pos, value, language)} if "balanced" in value else value
     if not sale.batch:
         return value
-    shown: Value = sale._asdict()
+    shown = with_held(sale, await pos.reader.select(SALES, {"hold": sale.hold}) if sale.hold else ())
     if sale.kind == BALANCE.name:
         shown = {**shown, "balance_minor": value.get("balance")}
     return {**value, "receipt": slip(shown, device, language)}

@@ -4,16 +4,26 @@ It says "approved" only of a request that is, and then names the register entry 
 What is stored says that it is not yet registered. 32 columns for the printer, at most 24 lines for the screen as long
 as names and remarks are of usual length.
 
-A request is a `Sale`, or a mapping with the names of its fields. Four more names may be there: `supervisor`, the two
+A request is a `Sale`, or a mapping with the names of its fields. Five more names may be there: `supervisor`, the two
 digits of whoever agreed; `original_rrn`, by which a void or refund names its original; `signature`, whether the
-cardholder is asked to sign, where that is not as usual for the kind; `balance_minor`, what a balance inquiry was told.
+cardholder is asked to sign, where that is not as usual for the kind; `balance_minor`, what a balance inquiry was told;
+`held_minor`, all that this terminal has put on the hold of an increment (see `with_held`).
 The terminal is its `Device`, or a mapping likewise.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
-from holdfast.domain.commands import BALANCE, BY_NAME, COMPLETION_ADVICE, MOTO, Kind
+from holdfast.domain.commands import (
+    BALANCE,
+    BY_NAME,
+    COMPLETION_ADVICE,
+    COMPLETION_VOID,
+    INCREMENT,
+    MOTO,
+    PRE_AUTHORIZATION,
+    Kind,
+)
 from holdfast.domain.records import Device, Sale
 from holdfast.domain.responses import APPROVED, RESPONSES, says
 from holdfast.edges.paper import RULE, WIDTH, centred, columns, indented, labelled
@@ -45,6 +55,7 @@ def slip(asked: Asked, where: Where, language: Language = "zh", reprint: bool = 
     lines = [*heading(title, facts, where, language, reprint), *_what(facts, kind, language), RULE]
     lines += _result(facts, kind, language)
     if facts["outcome"] == "approved" and kind is not BALANCE:
+        lines += centred(words.hold_stands) if kind is COMPLETION_VOID and facts["response_code"] == APPROVED else []
         lines += _signature(facts, words)
     return "\n".join(lines) + "\n"
 
@@ -52,6 +63,21 @@ def slip(asked: Asked, where: Where, language: Language = "zh", reprint: bool = 
 def facts_of(row: Asked | Where) -> Facts:
     """A row by the names of its fields."""
     return row if isinstance(row, Mapping) else row._asdict()
+
+
+def with_held(sale: Sale, sales: Iterable[Sale]) -> Facts:
+    """A request for its slip; an increment of an own hold with what this terminal had put on it by then."""
+    kinds = (PRE_AUTHORIZATION.name, MOTO.name, INCREMENT.name)
+    before = [
+        each
+        for each in sales
+        if each.hold == sale.hold
+        and each.kind in kinds
+        and each.outcome == "approved"
+        and each.sequence <= sale.sequence
+    ]
+    own = sale.kind == INCREMENT.name and sale.outcome == "approved" and any(e.trace_key == sale.hold for e in before)
+    return sale._asdict() | ({"held_minor": sum(each.amount_minor for each in before)} if own else {})
 
 
 def heading(title: str, facts: Facts, where: Where, language: Language, reprint: bool) -> list[str]:
@@ -108,6 +134,7 @@ def _what(facts: Facts, kind: Kind, language: Language) -> list[str]:
         (words.at, f"{facts['local_date']} {facts['local_time']}"),
         (words.original, original_of(facts)),
         (words.amount, "" if kind is BALANCE else money_of(facts["amount_minor"], facts["currency"])),
+        (words.held, money_of(facts["held_minor"], facts["currency"]) if facts.get("held_minor") else ""),
         (words.available, "" if balance_minor is None else money_of(balance_minor)),
         (words.entry, facts["register_entry"]),
         (words.remark, facts["reason"] if facts["outcome"] == "approved" else None),

@@ -22,6 +22,8 @@ class Words(NamedTuple):
     reference: str
     at: str
     amount: str
+    held: str
+    hold_stands: str
     available: str
     entry: str
     original: str
@@ -70,6 +72,8 @@ _ZH = Words(
     reference="参考号",
     at="日期时间",
     amount="金额",
+    held="本机合计",
+    hold_stands="预授权恢复",
     available="可用余额",
     entry="登记条目",
     original="原交易",
@@ -123,6 +127,8 @@ _EN = Words(
     reference="REF NO",
     at="DATE/TIME",
     amount="AMOUNT",
+    held="HELD HERE",
+    hold_stands="THE HOLD STANDS AGAIN",
     available="AVAILABLE",
     entry="REGISTER",
     original="ORIGINAL",

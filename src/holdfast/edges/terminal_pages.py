@@ -13,7 +13,7 @@ from holdfast.domain.records import DEVICES, SALES, Device, Sale
 from holdfast.edges.batch_slips import settlement_slip
 from holdfast.edges.counter import EXIT_CODES, Counter, at_work
 from holdfast.edges.output import print_json, print_table
-from holdfast.edges.slip import slip
+from holdfast.edges.slip import slip, with_held
 from holdfast.errors import BadInput, Unreachable
 from holdfast.ids import parse_trace_key
 from holdfast.money import format_amount
@@ -95,7 +95,8 @@ def receipt(
         answer = parse_totals(sale.host_totals) if sale.host_totals else None
         text = settlement_slip(sale, device, parse_totals(sale.totals or ""), answer, counter.language, reprint=True)
     else:
-        text = slip(sale, device, counter.language, reprint=True)
+        about = asyncio.run(reading(counter).select(SALES, {"hold": sale.hold})) if sale.hold else ()
+        text = slip(with_held(sale, about), device, counter.language, reprint=True)
     print_json({"trace_key": key, "receipt": text}) if counter.json else sys.stdout.write(text)
 
 

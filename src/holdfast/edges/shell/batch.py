@@ -10,7 +10,7 @@ from holdfast.edges.shell.desk import Desk
 from holdfast.edges.shell.layout import beside, paragraph
 from holdfast.edges.shell.till import NOT_READY, Value
 from holdfast.edges.shell.words import Said
-from holdfast.edges.slip import slip
+from holdfast.edges.slip import slip, with_held
 from holdfast.errors import HoldfastError
 from holdfast.parties.batch_messages import is_refused_advice, is_told
 from holdfast.wire.settlement import parse_totals
@@ -96,7 +96,7 @@ async def reprint(desk: Desk) -> None:
     if sale.kind == SETTLEMENT:
         text = settlement_text(sale, device, desk, reprint=True)
     else:
-        text = slip(sale, device, desk.language, reprint=True)
+        text = slip(with_held(sale, sales), device, desk.language, reprint=True)
     await desk.read(screens.centred_slip(text))
 
 

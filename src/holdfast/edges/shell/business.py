@@ -8,7 +8,7 @@ from holdfast.edges.shell.entry import Form
 from holdfast.edges.shell.layout import paragraph
 from holdfast.edges.shell.till import NOT_READY, Value
 from holdfast.edges.shell.words import Said
-from holdfast.edges.slip import slip
+from holdfast.edges.slip import slip, with_held
 from holdfast.errors import HoldfastError
 from holdfast.parties.entered import KINDS
 from holdfast.parties.settings import parameters_from
@@ -94,7 +94,9 @@ async def show_slip(desk: Desk, value: Value) -> None:
     sale = next((sale for sale in sales if sale.trace_key == value["trace_key"]), None)
     assert device is not None, "it is a terminal that asked"
     assert sale is not None, "what was asked has a row"
-    shown = sale._asdict() | ({"balance_minor": value["balance"]} if value.get("balance") is not None else {})
+    shown = dict(with_held(sale, sales)) | (
+        {"balance_minor": value["balance"]} if value.get("balance") is not None else {}
+    )
     text = slip(shown, device, desk.language)
     kind = BY_NAME[sale.kind]
     if value["outcome"] == "stored":
