@@ -203,7 +203,8 @@ def print_restored(
             }
         )
         return
-    rows = ((each.log, each.size, _at(last_us.get(each.log, 0)), each.lost) for each in begun)
+    # Without anything newer than the backup, nobody can say: that is not the same as nothing.
+    rows = ((each.log, each.size, _at(last_us.get(each.log, 0)), each.lost or "unknown") for each in begun)
     print_table(f"restored into {target}", ("log", "entries", "up to", "known to be lost"), rows)
     for problem in said["problems"]:
         sys.stdout.write(f"{problem}\n")
