@@ -146,7 +146,12 @@ def test_an_authorization_code_finds_its_requests(lived: Lived, typed: Command) 
 
 
 def test_a_finding_says_who_must_do_what_until_when(capsys: pytest.CaptureFixture[str]) -> None:
-    facts: dict[str, Any] = {"phase": "raised", "owner": "operations", "next_action": "ask the issuer", "about": "A-000004"}
+    facts: dict[str, Any] = {
+        "phase": "raised",
+        "owner": "operations",
+        "next_action": "ask the issuer",
+        "about": "A-000004",
+    }
     facts |= {"due": 1_795_000_000_000_000, "reason": "the issuer refused the advice"}
     row = EntryRow(
         "A-000009", "2026-11-18T19:06:40+08:00", "2026-11-18", "19:06:40", FINDING, "raised",
