@@ -32,6 +32,7 @@ def test_what_is_open_is_listed(traded: Lived, typed: Command, monkeypatch: pyte
         ("completion-advice", "completed", "tell"),
         ("completion", "completed", "release"),
         ("pre-authorization", "held", "expire"),
+        ("completion", "expired", "release"),
     ]
     monkeypatch.setenv("COLUMNS", "100")
     printed = typed("list", "--open", *traded.options)
@@ -42,6 +43,7 @@ def test_what_is_open_is_listed(traded: Lived, typed: Command, monkeypatch: pyte
         ["completed", "tell"],
         ["completed", "release"],
         ["held", "expire"],
+        ["expired", "release"],
     ]
     assert "nothing is open that fits" in typed("list", "--open", "--terminal", "T0000003", *traded.options).out
     both = typed("list", "--open", "--entries", *traded.options)
@@ -99,17 +101,17 @@ def test_a_settlement_is_shown_with_its_upload_its_claims_and_findings(traded: L
 def test_status_counts_what_somebody_must_see_to(traded: Lived, capsys: pytest.CaptureFixture[str]) -> None:
     found = asyncio.run(recorded(traded.dsns))
     assert found["in_doubt"] == 1, "the refund that nobody has answered"
-    assert found["undelivered"] == {"advices": 1, "releases": 1}
-    assert found["open"]["acquirer"] == {"expire": 1, "release": 1, "tell": 2}
+    assert found["undelivered"] == {"advices": 1, "releases": 2}
+    assert found["open"]["acquirer"] == {"expire": 1, "release": 2, "tell": 2}
     assert found["holds"]["acquirer"]["held"] == 1
     # The issuer was not told yet: what we took for completed still stands there.
     assert found["holds"]["issuer"]["held"] == 3
     assert found["findings"] >= 4
-    assert found["batches"] == {"open": 2, "oldest": "2026-11-18T19:06:40.080000+08:00"}
+    assert found["batches"] == {"open": 2, "oldest": "2026-11-18T19:06:40.130000+08:00"}
     print_status({"running": None, **found})
     told = capsys.readouterr().out
     assert "in doubt: 1\n" in told
-    assert "not acknowledged yet: 1 advices, 1 releases\n" in told
+    assert "not acknowledged yet: 1 advices, 2 releases\n" in told
     assert "batches not settled: 2, the oldest since 2026-11-18T19:06:40" in told
 
 

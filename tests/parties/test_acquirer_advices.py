@@ -135,7 +135,7 @@ T2/2 advises T1/1 460.50                          -> 00  T1/1.hold completed  T2
 LEAVES_A_REST = """
 rules rest=acquirer
 T1/1 places C1 500.00                             -> 00
-T1/2 advises T1/1 400.00                          -> 00  T1/2.rest none           # the issuer frees it: nobody else would
+T1/2 advises T1/1 400.00                          -> 00  T1/2.rest none            # the issuer frees it
 time passes                                       -> none  T1/2.delivery done  due.release 0
 """
 

@@ -135,7 +135,7 @@ T1/3 refunds T1/1 40.00 mac=wrong                 -> A0
 T1 settles                                        -> 00  T1.batch 000002
 repeat T1/3                                       -> 00  T1/1.given-back 80.00     # of its own, older batch
 T1/4 refunds T1/1 20.00 batch=000001              -> 77                            # a new one is of the open batch
-reverse T1/4                                      -> 00
+reverse T1/4                                      -> 22
 T1/4 refunds T1/1 20.00                           -> 00  T1/1.given-back 100.00
 """
 

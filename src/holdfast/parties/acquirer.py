@@ -168,6 +168,9 @@ def ask(event: Received, policy: Policy) -> Decision:
             return Step(again=event._replace(since_us=event.since_us or turn.now_us))
         refusal = Refusal(responses.ISSUER_DOWN, f"{before} about the same hold is not over: ask again")
     refusal = refusal or refusal_of_original(seen, found, turn, policy) or check_way(seen, turn)
+    if refusal is not None and asked.kind.silence is Silence.REPEATED and refusal.code in responses.TRANSIENT:
+        # It comes again under its key until there is a yes or a no: "not now" must not become its answer for ever.
+        return turned_away(event, refusal.code, turn, policy)
     facts = opening_facts(seen, question, found, turn, policy)
     if asked.kind.advice:
         return advised(event, seen, facts, refusal, found, turn, policy)
@@ -272,7 +275,8 @@ def check_way(seen: Seen, turn: Turn) -> Refusal | None:
     issuer = seen.card.issuer
     if seen.pin is None:
         return Refusal(responses.BAD_PIN_BLOCK, "DE52 is not a PIN block under this session's key")
-    if issuer is not None and not seen.asked.kind.advice and issuer.issuer_id not in turn.linked:
+    told_later = seen.asked.kind.silence is Silence.REPEATED
+    if issuer is not None and not told_later and issuer.issuer_id not in turn.linked:
         return Refusal(responses.ISSUER_DOWN, "no link to the issuer")
     return None
 

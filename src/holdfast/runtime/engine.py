@@ -180,10 +180,11 @@ class Engine:
     async def _batch(self, events: list[Event], claim: bool, failure: PartyFailed | None = None) -> Done:
         transaction = await self._store.begin()
         try:
-            now_us = self._now_us()
-            due: list[Event] = list(await transaction.claim(now_us, CLAIM_MAX)) if claim else []
+            due: list[Event] = list(await transaction.claim(self._now_us(), CLAIM_MAX)) if claim else []
             reading = Reading(self._party, self._keys, self._reference, transaction, failure)
             await reading.gather([*due, *events])
+            # Read anew: the rows may have been waited for, and what is decided now comes after what had them.
+            now_us = self._now_us()
             steps, deferred = self._step_in_order(reading, now_us)
             ready = self._sendable(steps, reading.askers, failure)
             batch = self._batch_of(steps)
