@@ -67,7 +67,7 @@ async def test_a_row_has_the_fields_of_the_contract(ground: MemoryGround) -> Non
     (entry,) = await (await ground.reader("acquirer")).entries("A", 11, 11)
     assert completion == RegisterRow(
         entry="A-000011",
-        at="2026-11-18T19:06:40.020000+08:00",
+        at="2026-11-18T19:06:40.036000+08:00",
         date="2026-11-18",
         time="19:06:40",
         kind="completion",

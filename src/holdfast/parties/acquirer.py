@@ -168,7 +168,8 @@ def ask(event: Received, policy: Policy) -> Decision:
             return Step(again=event._replace(since_us=event.since_us or turn.now_us))
         refusal = Refusal(responses.ISSUER_DOWN, f"{before} about the same hold is not over: ask again")
     refusal = refusal or refusal_of_original(seen, found, turn, policy) or check_way(seen, turn)
-    if refusal is not None and asked.kind.silence is Silence.REPEATED and refusal.code in responses.TRANSIENT:
+    comes_again = asked.kind.silence is Silence.REPEATED and not asked.kind.advice
+    if refusal is not None and comes_again and refusal.code in responses.TRANSIENT:
         # It comes again under its key until there is a yes or a no: "not now" must not become its answer for ever.
         return turned_away(event, refusal.code, turn, policy)
     facts = opening_facts(seen, question, found, turn, policy)
