@@ -61,8 +61,12 @@ class OwnBook:
 
     def _answer(self, key: str, facts: Facts) -> None:
         known = self.answers.get(key)
-        # A reversal that was refused is judged anew when it is repeated.
-        if known is not None and not (key.endswith("#undo") and known.outcome == "declined"):
+        # Judged anew when repeated: a reversal that was refused, and a release that found nothing to free.
+        anew = known is not None and (
+            (key.endswith("#undo") and known.outcome == "declined")
+            or (key.endswith("#release") and "hold" not in known.facts)
+        )
+        if known is not None and not anew:
             self._complain(f"I3: book: exchange {key} was answered by {known.entry} and by {entry_of(facts)}")
         self.answers[key] = OwnAnswer(facts)
 

@@ -359,6 +359,9 @@ class StandardTerminal:
         elif code in ("00", "12", "25"):
             paper.outcome = "reversed"
             self._answered(told(paper))
+        elif paper.tries >= TRIES_MAX:
+            # 22: the request was built upon. This terminal has no word for that; it gives up as if nobody had answered.
+            self._no_reversal_answer(paper)
 
     def _no_reversal_answer(self, paper: Paper) -> None:
         if paper.tries >= TRIES_MAX:
