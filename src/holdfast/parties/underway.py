@@ -55,4 +55,5 @@ def after(request: Request, others: Iterable[Request]) -> Request | None:
 
 
 def _place(request: Request) -> tuple[int, str]:
-    return request.at_us, request.trace_key
+    # Of one batch all have the same instant, and one log: its numbers say what came first.
+    return request.at_us, request.rrn
