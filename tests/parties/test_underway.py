@@ -1,10 +1,12 @@
 """What must wait for what, where clocks say nothing."""
 
+from typing import Any
+
 from holdfast.domain.records import Request
 from holdfast.parties import underway
 
 
-def request(number: int, terminal: str, **fields: object) -> Request:
+def request(number: int, terminal: str, **fields: Any) -> Request:
     """A request about one hold, asked by entry `number` at an instant that others share."""
     blank = Request(*([""] * len(Request._fields)))  # type: ignore[arg-type]
     return blank._replace(trace_key=f"{terminal}/000001/000001/0100", at_us=7, rrn=f"B{number:011d}", **fields)

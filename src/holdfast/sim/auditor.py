@@ -19,6 +19,7 @@ gave its reversal up has forgotten: nothing follows for it, and the hosts must s
 """
 
 from collections.abc import Callable, Iterable
+from itertools import groupby
 from typing import Any
 
 from holdfast.domain.records import ACCOUNTS, ANSWERS, BATCHES, DEVICES, FREEZES, HOLDS, REQUESTS, SALES
@@ -37,6 +38,19 @@ from holdfast.store.memory_database import MemoryDatabase
 MAC_FIELD = 64
 WITHOUT_KEY = frozenset({"sign-on", "sign-off", "download", "expiry", "release"})
 """Kinds whose entries open no request, and say by being there that it was done."""
+
+
+def beside(said: list[tuple[str, str, int]]) -> list[tuple[str, str, int]]:
+    """The acts of a hold, completions that follow each other in the order of their names.
+
+    An advice is registered at once, also while the issuer is asked about another part: which of the two comes first
+    is for each host to say, and moves the same money.
+    """
+    ordered: list[tuple[str, str, int]] = []
+    for _, run in groupby(said, key=lambda act: act[0]):
+        acts = list(run)
+        ordered += sorted(acts) if acts[0][0] == "complete" else acts
+    return ordered
 
 
 class Auditor:
@@ -102,7 +116,7 @@ class Auditor:
         ours, theirs = self.register.holds.get(hold_id), self.book.holds.get(hold_id)
         said = ours.said(unlike) if ours else []
         booked = theirs.said(unlike) if theirs else []
-        if said != booked:
+        if beside(said) != beside(booked):
             self._complain(f"I2: hold {hold_id}: in force at the acquirer is {said}, at the issuer {booked}")
 
     # --- I4 -------------------------------------------------------------------------------------------------------
