@@ -127,7 +127,7 @@ class Habits(NamedTuple):
     rest: str = "released"
     """What a completion leaves is `released`, or `kept` until a partial reversal or the expiry frees it."""
     approves_with: str = "00"
-    """Its approval: 00, 11 (VIP), A2, A4, A5, A6 (confirm with the issuer); 10, a part, holds nothing."""
+    """Its approval: 00, 11 (VIP), A2, A4, A5, A6 (confirm with the issuer); 10, a part, is undone."""
     unknown_reversal_code: str = "00"
     """The answer to a reversal of what it never saw: 00, or 25."""
 

@@ -242,7 +242,7 @@ def packed(arguments: Mapping[str, Sequence[Row]]) -> Iterator[dict[str, list[Ro
 
 def unopened(keys: Path, content: Content) -> Iterator[Problem]:
     """Key blocks that do not hold under the key-block protection key of the installation."""
-    # Read once for all blocks: the parties, which read it for each, will find the same.
+    # Read once for all blocks; the party that takes them in keeps it likewise.
     protection_key = cache(partial(protection.read, keys))
     for (kind, name), purpose in KEYS.items():
         for line, row in content.rows[kind]:

@@ -331,7 +331,7 @@ def after(step: Step, turn: Turn) -> Turn:
 
 
 def left_unknown(request: Request, session: Session | None, reason: str, turn: Turn, policy: Policy) -> Step:
-    """Nobody knows what became of it: the terminal hears 98, and the issuer is owed a reversal from now on."""
+    """Nobody knows what became of it: the terminal hears 98, and what can be reversed is owed to the issuer."""
     trace_key, reversed_then = request.trace_key, BY_NAME[request.kind].silence is Silence.REVERSED
     facts = {
         "trace_key": trace_key,
