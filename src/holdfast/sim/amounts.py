@@ -8,25 +8,23 @@ a settlement  answers with what the register counted then, and says "balanced" w
 
 from collections.abc import Mapping
 
-from holdfast.domain.rules import Rules, rules_of
+from holdfast.domain.rules import Rules
 from holdfast.sim.folds import OwnHold, entry_of
-from holdfast.sim.logbook import Complain
+from holdfast.sim.logbook import Complain, Given
 from holdfast.sim.own_register import ADVICE, SIDE_NAMES, OwnBatch, OwnRegister, OwnRequest, Sums
-from holdfast.sim.plan import MERCHANTS, Plan
 
 BALANCED, NOT_BALANCED = "1", "2"
 OVER = "64"
 COMPLETIONS = frozenset({"complete", "complete-part"})
-MCC_OF = {merchant_id: mcc for merchant_id, _, _, mcc in MERCHANTS}
 
 
-def audit(register: OwnRegister, plan: Plan, complain: Complain) -> None:
+def audit(register: OwnRegister, given: Given, complain: Complain) -> None:
     """Judge all amounts of a register."""
     by_entry = {request.exchange_id: request for request in register.requests.values()}
     for hold in register.holds.values():
-        _ceiling(hold, by_entry, plan, complain)
+        _ceiling(hold, by_entry, given, complain)
     for request in register.requests.values():
-        _refused(request, register.holds, plan, complain)
+        _refused(request, register.holds, given, complain)
     counted = register.counted()
     for batch_id in sorted({*counted, *register.batches}):
         wanted = counted.get(batch_id, dict.fromkeys(SIDE_NAMES, (0, 0)))
@@ -38,30 +36,28 @@ def audit(register: OwnRegister, plan: Plan, complain: Complain) -> None:
             _settlements(batch, complain)
 
 
-def rules_for(request: OwnRequest, plan: Plan) -> Rules:
-    """The rules that this world has for a request."""
-    merchant_id = request.opened["merchant_id"]
-    scheme = request.opened.get("scheme", "")
-    return rules_of(scheme, MCC_OF[merchant_id], plan.everywhere, "", "", plan.rules[merchant_id])
+def rules_for(request: OwnRequest, given: Given) -> Rules:
+    """The rules that hold for a request."""
+    return given.rules_for(request.opened.get("scheme", ""), request.opened["merchant_id"])
 
 
-def _ceiling(hold: OwnHold, by_entry: Mapping[str, OwnRequest], plan: Plan, complain: Complain) -> None:
+def _ceiling(hold: OwnHold, by_entry: Mapping[str, OwnRequest], given: Given, complain: Complain) -> None:
     for done in hold.done:
         name, by, amount_minor = done.act[:3]
         request = by_entry.get(by)
         if name in COMPLETIONS and request is not None:
-            total_minor, percent = done.completed_minor + amount_minor, rules_for(request, plan).ceiling_percent
+            total_minor, percent = done.completed_minor + amount_minor, rules_for(request, given).ceiling_percent
             if total_minor > done.requested_minor * percent // 100:
                 complain(f"I3: {request.trace_key} completes {total_minor} of {done.requested_minor}: over {percent} %")
 
 
-def _refused(request: OwnRequest, holds: Mapping[str, OwnHold], plan: Plan, complain: Complain) -> None:
+def _refused(request: OwnRequest, holds: Mapping[str, OwnHold], given: Given, complain: Complain) -> None:
     facts = request.opened
     over = facts.get("response_code") == OVER or request.kind == ADVICE
     hold = holds.get(facts.get("hold_id", ""))
     if not over or hold is None or "over the ceiling" not in facts.get("reason", ""):
         return
-    walk, percent = hold.at(facts["at"], facts["number"]), rules_for(request, plan).ceiling_percent
+    walk, percent = hold.at(facts["at"], facts["number"]), rules_for(request, given).ceiling_percent
     if walk.completed_minor + request.amount_minor <= walk.requested_minor * percent // 100:
         complain(f"I3: {entry_of(facts)} declines {request.trace_key} as over {percent} % of {walk.requested_minor}")
 

@@ -26,14 +26,12 @@ from holdfast.domain.records import ACCOUNTS, ANSWERS, BATCHES, DEVICES, FREEZES
 from holdfast.domain.tables import Table
 from holdfast.sim import amounts, findings, own_rows
 from holdfast.sim.folds import entry_of
-from holdfast.sim.logbook import Complain, Facts, read
+from holdfast.sim.logbook import Complain, Facts, Given, Kept, read
 from holdfast.sim.own_book import OwnAnswer, OwnBook
 from holdfast.sim.own_journal import OwnJournal
 from holdfast.sim.own_register import ADVICE, BALANCE, CLAIM_MTI, OwnRegister
-from holdfast.sim.plan import Plan
 from holdfast.sim.standard import StandardTerminal
 from holdfast.sim.witness import Receipt
-from holdfast.store.memory_database import MemoryDatabase
 
 MAC_FIELD = 64
 WITHOUT_KEY = frozenset({"sign-on", "sign-off", "download", "expiry", "release"})
@@ -56,12 +54,12 @@ def beside(said: list[tuple[str, str, int]]) -> list[tuple[str, str, int]]:
 class Auditor:
     """Audits one world; complaints are sentences that begin with the invariant."""
 
-    def __init__(self, register: MemoryDatabase, book: MemoryDatabase, plan: Plan, complain: Complain) -> None:
+    def __init__(self, register: Kept, book: Kept, given: Given, complain: Complain) -> None:
         self._complain = complain
-        self._plan = plan
+        self._given = given
         self._register_rows, self._book_rows = register, book
-        self.register = OwnRegister(_logs(register, "register", "acquirer", complain), complain)
-        (log,) = _logs(book, "book", "issuer", complain)
+        self.register = OwnRegister(_logs(register, "register", "acquirer", given, complain), complain)
+        (log,) = _logs(book, "book", "issuer", given, complain)
         self.book = OwnBook(log, complain)
         self._by_trace: dict[str, list[tuple[str, OwnAnswer]]] = {}
         for exchange_id, answer in self.book.answers.items():
@@ -79,7 +77,7 @@ class Auditor:
         for hold_id in sorted({*self.register.holds, *self.book.holds}):
             self._same_hold(hold_id, unlike)
         self._money()
-        amounts.audit(self.register, self._plan, self._complain)
+        amounts.audit(self.register, self._given, self._complain)
         self._register_equals()
         self._book_equals()
 
@@ -149,7 +147,7 @@ class Auditor:
 
     def _equal(
         self,
-        database: MemoryDatabase,
+        database: Kept,
         table: Table,
         own: dict[str, Any],
         of_row: Callable[[Any], tuple[Any, ...]],
@@ -183,9 +181,9 @@ class Auditor:
 
     # --- terminals ------------------------------------------------------------------------------------------------
 
-    def terminal(self, terminal_id: str, database: MemoryDatabase) -> None:
+    def terminal(self, terminal_id: str, database: Kept) -> None:
         """A terminal of ours: its journal, its rows, and what it believes."""
-        (log,) = _logs(database, terminal_id, terminal_id, self._complain)
+        (log,) = _logs(database, terminal_id, terminal_id, self._given, self._complain)
         journal = OwnJournal(log)
         self._odd(terminal_id, journal.odd)
         for key, facts in journal.of_money.items():
@@ -222,7 +220,7 @@ class Auditor:
             return False
         return request.outcome == "approved" or (request.kind == ADVICE and request.outcome == "claimed")
 
-    def _journal_equals(self, terminal_id: str, journal: OwnJournal, database: MemoryDatabase) -> None:
+    def _journal_equals(self, terminal_id: str, journal: OwnJournal, database: Kept) -> None:
         rows = rows_of(database, SALES)
         for key in sorted({*rows, *journal.outcomes}):
             stored = rows[key].outcome if key in rows else None
@@ -270,10 +268,10 @@ def code_of(facts: Facts) -> str:
     return str(facts.get("authorization_code") or "").strip().lstrip("0")
 
 
-def rows_of(database: MemoryDatabase, table: Table) -> dict[str, Any]:
+def rows_of(database: Kept, table: Table) -> dict[str, Any]:
     """The rows of a table whose keys are text."""
     return {str(key): row for key, row in database.table(table).rows.items()}
 
 
-def _logs(database: MemoryDatabase, whose: str, installation: str, complain: Complain) -> list[list[Facts]]:
-    return [read(database.logs[name], whose, installation, complain) for name in sorted(database.logs)]
+def _logs(database: Kept, whose: str, installation: str, given: Given, complain: Complain) -> list[list[Facts]]:
+    return [read(database.logs[name], whose, installation, given, complain) for name in sorted(database.logs)]

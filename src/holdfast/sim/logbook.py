@@ -5,15 +5,15 @@ is not repeated here.
 """
 
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
-from holdfast.domain.tables import Entry
-from holdfast.sim.keys import signature
-from holdfast.store.memory_database import MemoryLog
+from holdfast.domain.rules import Rules
+from holdfast.domain.tables import Entry, Table
+from holdfast.store.interface import Checkpoint, LogState
 
 Facts = dict[str, Any]
 Complain = Callable[[str], None]
@@ -22,7 +22,45 @@ STORED_LEVELS = (8, 16)
 NO_LEAF = bytes(32)
 
 
-def read(log: MemoryLog, whose: str, installation: str, complain: Complain) -> list[Facts]:
+class Log(Protocol):
+    """What is stored of one log: its head, its entries, nodes by level and index, checkpoints by size."""
+
+    @property
+    def state(self) -> LogState: ...
+    @property
+    def entries(self) -> Sequence[Entry]: ...
+    @property
+    def nodes(self) -> Mapping[int, Mapping[int, bytes]]: ...
+    @property
+    def checkpoints(self) -> Mapping[int, Checkpoint]: ...
+
+
+class Rows(Protocol):
+    """The rows of one table by their keys."""
+
+    @property
+    def rows(self) -> Mapping[Any, Any]: ...
+
+
+class Kept(Protocol):
+    """What one party recorded: a made-up database, or what `evidence` read of a real one."""
+
+    @property
+    def logs(self) -> Mapping[str, Log]: ...
+    def table(self, table: Table) -> Rows: ...
+
+
+class Given(Protocol):
+    """What an auditor takes as given: the rules that hold for a card's scheme at a merchant, and who signs."""
+
+    def rules_for(self, scheme: str, merchant_id: str) -> Rules:
+        """The rules by which a request of that scheme and merchant is judged."""
+
+    def signed(self, installation: str, body: bytes, sealed: str) -> bool:
+        """Whether the lines `sealed` hold that installation's signature over `body`."""
+
+
+def read(log: Log, whose: str, installation: str, given: Given, complain: Complain) -> list[Facts]:
     """What the entries of a log say, in order; whatever does not verify is complained of."""
     name = log.state.log
     tree = Tree()
@@ -37,7 +75,7 @@ def read(log: MemoryLog, whose: str, installation: str, complain: Complain) -> l
             complain(f"I6: {whose}: entry {place} of log {name} {says}")
         previous = sha256(b"\0" + entry.body).digest()
         tree.add(previous)
-        check_tree(tree, log, whose, installation, complain)
+        check_tree(tree, log, whose, installation, given, complain)
         said.append(facts)
     state = log.state
     if (state.frontier.size, state.frontier.hashes, state.previous) != (len(said), tree.peaks(), previous):
@@ -93,7 +131,7 @@ class Tree:
         return made
 
 
-def check_tree(tree: Tree, log: MemoryLog, whose: str, installation: str, complain: Complain) -> None:
+def check_tree(tree: Tree, log: Log, whose: str, installation: str, given: Given, complain: Complain) -> None:
     """The nodes that were stored, and the checkpoint that was signed, when the log had this size."""
     name = log.state.log
     for level, index, made in tree.made:
@@ -104,7 +142,6 @@ def check_tree(tree: Tree, log: MemoryLog, whose: str, installation: str, compla
         return
     head, _, rest = checkpoint.signed.partition("\n\n")
     body = f"{head}\n".encode()
-    sealed = b64encode(signature(installation, body)).decode()
     expected = ["holdfast/" + name, str(tree.size), b64encode(tree.root()).decode()]
-    if head.split("\n")[:3] != expected or sealed not in rest:
+    if head.split("\n")[:3] != expected or not given.signed(installation, body, rest):
         complain(f"I6: {whose}: the checkpoint of log {name} at {tree.size} does not say its root, or is not signed")

@@ -1,14 +1,16 @@
 """What a seed draws before its world begins: when it begins, who takes part, what they own, and how hostile it is."""
 
+from base64 import b64encode
 from datetime import UTC, datetime
 from random import Random
 from typing import Any, NamedTuple
 
 from holdfast.clock import to_us
-from holdfast.domain.rules import EVERYWHERE
+from holdfast.domain.rules import EVERYWHERE, Rules, rules_of
 from holdfast.ids import luhn_valid
 from holdfast.sim.chip_card import PUBLISHED_TEST_ISSUER_MASTER_KEY
 from holdfast.sim.faults import Hostility
+from holdfast.sim.keys import signature
 from holdfast.sim.ways import EVERYWHERE_SHARE, RULE_SHARE, habits_drawn, rules_drawn
 
 ISSUERS = ("01020000", "01030000", "40000000")
@@ -28,6 +30,7 @@ MERCHANTS = (
     ("102100075120002", "远行租车", "Far Car Rental", "7512"),
     ("102100080620003", "仁和医院", "Renhe Hospital", "8062"),
 )
+MCC_OF = {merchant_id: mcc for merchant_id, _, _, mcc in MERCHANTS}
 TERMINALS = 10
 LIARS_SHARE = 0.3
 """So many standard terminals upload what is not so."""
@@ -86,6 +89,14 @@ class Plan(NamedTuple):
     def bins(self) -> tuple[str, ...]:
         """The BIN of each issuer."""
         return (*DOMESTIC_BINS, FOREIGN_BINS[self.foreign_scheme])
+
+    def rules_for(self, scheme: str, merchant_id: str) -> Rules:
+        """The rules for a request, see `logbook.Given`."""
+        return rules_of(scheme, MCC_OF[merchant_id], self.everywhere, "", "", self.rules[merchant_id])
+
+    def signed(self, installation: str, body: bytes, sealed: str) -> bool:
+        """Whether the made-up keys of an installation signed that, see `logbook.Given`."""
+        return b64encode(signature(installation, body)).decode() in sealed
 
     def scheme_of(self, issuer_id: str) -> str:
         """The scheme of an issuer's cards."""

@@ -11,9 +11,8 @@ import orjson
 
 from holdfast.domain.records import REQUESTS
 from holdfast.domain.tables import DUE
-from holdfast.sim.logbook import Facts
+from holdfast.sim.logbook import Facts, Kept
 from holdfast.sim.own_register import ADVICE, BALANCE, of_business
-from holdfast.store.memory_database import MemoryDatabase
 
 LATER = ("expire:", "release:")
 """What is not due within an hour: the end of a hold, and the rest of one that was completed."""
@@ -41,7 +40,7 @@ class Clean(Protocol):
 class Witness:
     """Sees receipts and the acquirer's database."""
 
-    def __init__(self, register: MemoryDatabase, complain: Callable[[str], None]) -> None:
+    def __init__(self, register: Kept, complain: Callable[[str], None]) -> None:
         self.receipts: list[Receipt] = []
         self._register = register
         self._complain = complain
@@ -75,7 +74,7 @@ class Witness:
                     self._stands[_entry_of(facts)] = facts["reverses"]
             self._read[name] = len(log.entries)
 
-    def healed(self, tills: Iterable[Clean], issuer: MemoryDatabase) -> None:
+    def healed(self, tills: Iterable[Clean], issuer: Kept) -> None:
         """An hour after the last misfortune nothing may be in doubt any more (I5); holds may still wait to expire."""
         self._nothing_open("an hour after the world healed")
         for till in tills:
@@ -86,7 +85,7 @@ class Witness:
                 if not key.startswith(LATER):
                     self._complain(f"I5: {whose}: {key} still waits an hour after the world healed")
 
-    def quiet(self, databases: Mapping[str, MemoryDatabase]) -> None:
+    def quiet(self, databases: Mapping[str, Kept]) -> None:
         """At the very end nobody waits for anything (I5)."""
         self._nothing_open("at the end")
         for whose, database in databases.items():
@@ -105,7 +104,7 @@ class Witness:
                 self._complain(f"I5: the issuer is owed the advice {key} {when}")
 
 
-def waiting(database: MemoryDatabase) -> list[str]:
+def waiting(database: Kept) -> list[str]:
     """The keys of all due rows."""
     return sorted(row.key for row in database.table(DUE).rows.values())
 
