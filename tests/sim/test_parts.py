@@ -1,7 +1,5 @@
 """What a world is made of: time, a network, keys, a log read again."""
 
-from random import Random
-
 import pytest
 
 from holdfast.domain.rules import CHOICES, HABIT_CHOICES, parse_habits, parse_rules
@@ -15,8 +13,8 @@ from holdfast.sim.faults import (
     FOREIGN_LATE,
     FOREIGN_PART,
     FOREIGN_TWICE,
-    LEVELS,
     LOSS,
+    RATES,
     Faults,
     Hostility,
 )
@@ -57,7 +55,7 @@ def test_a_world_that_goes_round_in_circles_is_stuck() -> None:
 def carried(kind: str, rate: float, frames: int = 200) -> tuple[int, int]:
     """How many of so many frames arrive, and how often the fault was counted."""
     scheduler = Scheduler(0)
-    faults = Faults(Hostility(dict.fromkeys(LEVELS, 0.0) | {kind: rate}), Random(1))
+    faults = Faults(Hostility(dict.fromkeys(RATES, 0.0) | {kind: rate}), "1")
     near, far = Network(scheduler, faults).connect(UNIONPAY, "near", "far")
     arrived: list[bytes] = []
     far.received = arrived.append
@@ -77,7 +75,7 @@ def test_what_is_lost_and_what_is_copied_is_counted() -> None:
 
 def test_nothing_arrives_at_an_end_that_is_closed() -> None:
     scheduler = Scheduler(0)
-    near, far = Network(scheduler, Faults(Hostility.none(), Random(1))).connect(UNIONPAY, "near", "far")
+    near, far = Network(scheduler, Faults(Hostility.none(), "1")).connect(UNIONPAY, "near", "far")
     arrived: list[bytes] = []
     far.received = arrived.append
     near.write(frame(b"on its way then"))
@@ -136,7 +134,7 @@ def test_every_value_of_a_rule_and_a_habit_is_met_over_the_seeds() -> None:
 
 def foreign(kind: str, mti: str = "0110") -> list[tuple[int, str]]:
     """What a foreign network makes of an approval when this always goes wrong: how much later, and which code."""
-    faults = Faults(Hostility(dict.fromkeys(LEVELS, 0.0) | {kind: 1.0}), Random(1))
+    faults = Faults(Hostility(dict.fromkeys(RATES, 0.0) | {kind: 1.0}), "1")
     keys: Keys = SimKeys("issuer", "network")
     network = ForeignNetwork(faults, SimKeys("issuer", "network"), bytes(16))
     body = encode(ASCII_1987, Message(mti, {39: "00", 128: "00000000"}))

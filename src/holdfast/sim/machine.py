@@ -17,7 +17,7 @@ from holdfast.keys.interface import Keys
 from holdfast.parties.step import Party, Received
 from holdfast.runtime.engine import Engine
 from holdfast.runtime.links import Links
-from holdfast.sim.faults import CRASH_AFTER, CRASH_BEFORE, STALL, UNKNOWN, Faults
+from holdfast.sim.faults import CRASH_AFTER, CRASH_BEFORE, STALL, UNKNOWN, Faults, between
 from holdfast.sim.network import Between, End, Network, as_it_is
 from holdfast.sim.scheduler import Scheduler
 from holdfast.store.memory import MemoryDatabase, MemoryStore, crash
@@ -36,6 +36,8 @@ STALL_S = (0.5, 15.0)
 RETRY_US = 500_000
 REDIAL_S = (0.2, 5.0)
 LOST_COMMIT_SHARE = 0.5
+UNNOTICED_SHARE = 0.2
+"""So often nobody at the other end notices at once that a machine is gone."""
 
 EVERY_POINT = frozenset({"begin", "fetch", "find", "claim", "write", "lock", "commit", "committed"})
 COMMITS = frozenset({"lock", "commit", "committed"})
@@ -48,7 +50,7 @@ class Stage(NamedTuple):
     scheduler: Scheduler
     faults: Faults
     network: Network
-    pauses: Random
+    seed: str
     complain: Callable[[str], None]
 
 
@@ -101,6 +103,8 @@ class Machine:
         self.on_crash: list[Callable[[], None]] = []
         self.overheard: Callable[[Message], None] = nothing_overheard
         self._stage = stage
+        self._dice = Random(f"{stage.seed}/{name}/machine")
+        """How long things take here, when nothing goes wrong."""
         self._role = role
         self._keys = keys
         self._life = 0
@@ -126,7 +130,7 @@ class Machine:
 
     def crash(self) -> None:
         """Everything that was not committed is gone; it starts again after a while."""
-        scheduler, faults = self._stage.scheduler, self._stage.faults
+        scheduler = self._stage.scheduler
         scheduler.note(f"crash {self.name}")
         was_ready, self.ready, self._stopped, self._woken = self.ready, False, False, False
         self._life += 1
@@ -137,11 +141,11 @@ class Machine:
         ends, self._ends = self._ends, []
         for end in ends:
             end.open = False
-            self._stage.network.abandon(end.other, faults.dice.random() < 0.2)
+            self._stage.network.abandon(end.other, self._dice.random() < UNNOTICED_SHARE)
         if was_ready:
             for tell in self.on_crash:
                 tell()
-        scheduler.after(faults.between(*self._role.down_s), self.start)
+        scheduler.after(between(self._dice, *self._role.down_s), self.start)
 
     def stop(self, duration_us: int) -> None:
         """Stopped in the middle of what it does, and goes on later as if nothing had been."""
@@ -172,7 +176,7 @@ class Machine:
         """Something waits: a turn begins soon, unless one is under way."""
         if self.ready and self._task is None and not self._woken and not self._stopped:
             self._woken = True
-            delay_us = self._stage.pauses.randint(*WAKE_US)
+            delay_us = self._dice.randint(*WAKE_US)
             self._stage.scheduler.after(delay_us, partial(self._turn, self._life))
 
     def mind_due(self) -> None:
@@ -251,7 +255,7 @@ class Machine:
             faults.count(CRASHES[point])
             self.crash()
             return
-        delay_us = self._stage.pauses.randint(*PAUSE_US.get(point, USUAL_PAUSE_US))
+        delay_us = self._dice.randint(*PAUSE_US.get(point, USUAL_PAUSE_US))
         if faults.strikes(STALL):
             faults.count(STALL)
             delay_us += faults.between(*STALL_S)
@@ -320,7 +324,7 @@ class Line:
     """A connection that is kept up to one of several machines, calling again whenever it is lost.
 
     `host` is how the caller names whom it reaches, `peer` how the callee names the caller ("" for a terminal), and
-    `between` stands before what the callee answers.
+    `between_them` stands before what the callee answers.
     """
 
     def __init__(
@@ -331,10 +335,11 @@ class Line:
         dialect: Dialect,
         host: str,
         peer: str,
-        between: Between = as_it_is,
+        between_them: Between = as_it_is,
     ) -> None:
         self._stage = stage
-        self._between = between
+        self._dice = Random(f"{stage.seed}/{caller.name}/{host}/line")
+        self._between = between_them
         self._caller = caller
         self._callees = callees
         self._dialect = dialect
@@ -352,7 +357,7 @@ class Line:
         if not up:
             self._again()
             return
-        callee = self._stage.faults.dice.choice(up)
+        callee = self._dice.choice(up)
         near, far = self._stage.network.connect(self._dialect, self._caller.name, callee.name)
         self._end = near
         far.between = self._between
@@ -367,7 +372,7 @@ class Line:
         self._end = None
 
     def _again(self) -> None:
-        self._stage.scheduler.after(self._stage.faults.between(*REDIAL_S), self.dial)
+        self._stage.scheduler.after(between(self._dice, *REDIAL_S), self.dial)
 
 
 def nothing_to_do() -> None:

@@ -1,13 +1,27 @@
 """Connections between machines: what is written at one end arrives at the other, late, twice, out of order or never.
 
 A connection that is cut is closed at both ends, or at one end only: then the other goes on writing into nothing until
-it notices. What is on its way still arrives where the end is open.
+it notices. What is on its way still arrives where the end is open. A connection may also be dead in one direction for
+a while, or be out of step by one message until it ends.
 """
 
 from collections.abc import Callable
 from functools import partial
+from random import Random
 
-from holdfast.sim.faults import CLOG, COPY, CUT, DELAY, HALF_CUT, LOSS, Faults
+from holdfast.sim.faults import (
+    CLOG,
+    COPY,
+    CUT,
+    DELAY,
+    HALF_CUT,
+    LOSS,
+    ONE_WAY,
+    OUT_OF_STEP,
+    REORDERED,
+    Faults,
+    between,
+)
 from holdfast.sim.scheduler import Scheduler
 from holdfast.wire.dialect import Dialect
 from holdfast.wire.framing import Frames
@@ -17,14 +31,15 @@ Between = Callable[[bytes], list[tuple[int, bytes]]]
 """A frame -> what is sent in its place, and how much later."""
 
 LATENCY_S = (0.003, 0.06)
-LONG_DELAY_S = (1.0, 240.0)
-"""Up to minutes, so that a request arrives after its own reversal."""
+LONG_DELAY_S = (1.0, 3 * 3600.0)
+"""Up to minutes, so that a request arrives after its own reversal; and up to hours."""
 CLOG_S = (5.0, 120.0)
 NOTICE_S = (0.05, 1.0)
 """How soon an end learns that the other closed."""
 HALF_OPEN_S = (5.0, 90.0)
 """How long an end may not notice that the other is gone."""
 HALF_CUT_SHARE = 0.35
+ONE_WAY_S = (5.0, 180.0)
 
 
 def nothing_received(body: bytes) -> None:
@@ -51,12 +66,35 @@ class End:
         self.open = True
         self.other = self
         self.clogged_until_us = 0
+        self.dead_until_us = 0
+        """Until then nothing that is written here arrives."""
+        self.out_of_step = False
+        self.dice = network.dice_of(name)
         self.received: Received = nothing_received
         self.lost: Callable[[], None] = nothing_lost
         self.between: Between = as_it_is
         """Whoever stands between this end and the connection."""
         self._frames = Frames()
         self._network = network
+        self._held: bytes | None = None
+        self._sent = self._newest = 0
+
+    def number(self) -> int:
+        """The number of one more frame on the way from here."""
+        self._sent += 1
+        return self._sent
+
+    def overtakes(self, number: int) -> bool:
+        """Whether a frame of the other end came after one that was sent later."""
+        late, self._newest = number < self._newest, max(number, self._newest)
+        return late
+
+    def in_step(self, frame: bytes) -> bytes | None:
+        """What leaves when this is written: itself, or, out of step, what was written before it."""
+        if not self.out_of_step:
+            return frame
+        held, self._held = self._held, frame
+        return held
 
     def write(self, frame: bytes) -> None:
         """Send these bytes; never raises."""
@@ -78,9 +116,17 @@ class End:
 class Network:
     """Carries frames between the ends of connections."""
 
-    def __init__(self, scheduler: Scheduler, faults: Faults) -> None:
+    def __init__(self, scheduler: Scheduler, faults: Faults, seed: str = "") -> None:
         self._scheduler = scheduler
         self._faults = faults
+        self._seed = seed
+        self._dice: dict[str, Random] = {}
+
+    def dice_of(self, name: str) -> Random:
+        """How long frames of one way take: each way has dice of its own, which outlive its connections."""
+        if name not in self._dice:
+            self._dice[name] = Random(f"{self._seed}/{name}")
+        return self._dice[name]
 
     def connect(self, dialect: Dialect, near: str, far: str) -> tuple[End, End]:
         """A new connection: the end of who called, the end of who was called."""
@@ -93,14 +139,19 @@ class Network:
         if not end.open:
             return
         faults = self._faults
-        if faults.strikes(LOSS):
-            if end.other.open:
-                faults.count(LOSS)
-            self._scheduler.note(f"lost {end.name}", frame)
+        leaves = end.in_step(frame)
+        if leaves is None:
             return
-        self._send(end, frame, "", later_us)
+        kind = OUT_OF_STEP if end.out_of_step else ""
+        dead = end.dead_until_us > self._scheduler.now_us
+        if dead or faults.strikes(LOSS):
+            if end.other.open:
+                faults.count(ONE_WAY if dead else LOSS)
+                self._scheduler.note(f"lost {end.name}", leaves)
+            return
+        self._send(end, leaves, kind, later_us)
         if faults.strikes(COPY):
-            self._send(end, frame, COPY, later_us)
+            self._send(end, leaves, COPY, later_us)
 
     def cut(self, end: End) -> None:
         """The connection breaks: seen at both ends, or at one of them and at the other much later."""
@@ -114,6 +165,16 @@ class Network:
         first.close()
         self.abandon(second, half)
 
+    def deaden(self, end: End) -> None:
+        """What is written at this end is lost for a while; what the other end writes arrives."""
+        self._scheduler.note(f"dead {end.name}")
+        end.dead_until_us = self._scheduler.now_us + self._faults.between(*ONE_WAY_S)
+
+    def shift(self, end: End) -> None:
+        """From now on this end is out of step, until the connection is gone."""
+        self._scheduler.note(f"out of step {end.name}")
+        end.out_of_step = True
+
     def clog(self, end: End) -> None:
         """What is written at this end waits, for a while."""
         self._scheduler.note(f"clog {end.name}")
@@ -121,24 +182,26 @@ class Network:
 
     def abandon(self, end: End, unnoticed: bool) -> None:
         """The other side of `end` is gone; it learns of it soon, or much later."""
-        delay_us = self._faults.between(*(HALF_OPEN_S if unnoticed else NOTICE_S))
+        delay_us = between(end.dice, *(HALF_OPEN_S if unnoticed else NOTICE_S))
         self._scheduler.after(delay_us, end.close)
 
     def _send(self, end: End, frame: bytes, kind: str, later_us: int) -> None:
         faults = self._faults
-        delay_us = faults.between(*LATENCY_S) + later_us
+        delay_us = between(end.dice, *LATENCY_S) + later_us
         if faults.strikes(DELAY):
             delay_us += faults.of_any_size(*LONG_DELAY_S)
             kind = kind or DELAY
         if end.clogged_until_us > self._scheduler.now_us:
             delay_us += end.clogged_until_us - self._scheduler.now_us
             kind = kind or CLOG
-        self._scheduler.after(delay_us, partial(self._arrive, end.other, frame, kind))
+        self._scheduler.after(delay_us, partial(self._arrive, end.other, frame, kind, end.number()))
 
-    def _arrive(self, end: End, frame: bytes, kind: str) -> None:
+    def _arrive(self, end: End, frame: bytes, kind: str, number: int) -> None:
         if not end.open:
             return
         if kind:
             self._faults.count(kind)
+        if end.overtakes(number):
+            self._faults.count(REORDERED)
         self._scheduler.note(f"to {end.name}", frame)
         end.arrive(frame)

@@ -16,6 +16,7 @@ from holdfast.domain.commands import Silence
 from holdfast.domain.responses import APPROVED_CODES
 from holdfast.errors import KeyRefused
 from holdfast.parties.entered import KINDS
+from holdfast.sim.faults import between
 from holdfast.sim.keys import SimKeys
 from holdfast.sim.machine import Stage
 from holdfast.sim.network import End
@@ -99,7 +100,7 @@ class StandardTerminal:
             self._end = None
         for tell in self.on_crash:
             tell()
-        self._stage.scheduler.after(self._stage.faults.between(*BOOT_S), self._boot)
+        self._stage.scheduler.after(between(self._dice, *BOOT_S), self._boot)
 
     def _boot(self) -> None:
         self.ready = True

@@ -79,6 +79,15 @@ class OurTill:
         return not any(sale.delivery for sale in self.database.table(SALES).rows.values())
 
     @property
+    def powered(self) -> bool:
+        """Whether it runs."""
+        return self.machine.ready
+
+    def power_off(self) -> None:
+        """It is dark at once, and runs again after a while."""
+        self.machine.crash()
+
+    @property
     def requests(self) -> int:
         """Business requests that were asked."""
         return sum(bool(sale.batch) for sale in self.database.table(SALES).rows.values())
@@ -120,6 +129,15 @@ class StandardTill:
     def clean(self) -> bool:
         """Whether nothing is open and nothing owed."""
         return self.terminal.clean
+
+    @property
+    def powered(self) -> bool:
+        """Whether it runs."""
+        return self.terminal.ready
+
+    def power_off(self) -> None:
+        """It is dark at once, and runs again after a while."""
+        self.terminal.power_off()
 
     @property
     def requests(self) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
 from random import Random
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from holdfast.clock import MINUTE_US, SECOND_US, local
 from holdfast.money import percent_of
@@ -48,12 +48,21 @@ class Till(Protocol):
         """One command; `tell` is called once, unless the power goes off before."""
 
 
+class Guest(NamedTuple):
+    """Somebody who comes: what he wants, and the dice of all that he does."""
+
+    wish: str
+    dice: Random
+
+
 class Visit:
     """One guest at the till: what he wants, the slip it is about, and how often it was tried."""
 
-    def __init__(self, wish: str, tries: int) -> None:
+    def __init__(self, wish: str, tries: int, dice: Random) -> None:
         self.wish = wish
         self.tries = tries
+        self.dice = dice
+        """The guest's own, so that a day without this guest is otherwise the same."""
         self.name = COMMANDS.get(wish, wish)
         self.slip: Slip | None = None
         self.posting: Posting | None = None
@@ -70,15 +79,21 @@ class Cashier:
         notebook: Notebook,
         purse: Purse,
         complain: Callable[[str], None],
-        dice: Random,
+        seed: str,
+        only: frozenset[str] | None = None,
     ) -> None:
         self._scheduler = scheduler
         self._till = till
         self._notebook = notebook
         self._purse = purse
         self._complain = complain
-        self._dice = dice
-        self._guests: deque[str] = deque()
+        self._seed = f"{seed}/{till.name}"
+        self._dice = Random(f"{self._seed}/cashier")
+        self._only = only
+        self.guests: list[str] = []
+        """Those who came, by name: `T0000001:7` is the seventh who might come to that till."""
+        self._known = 0
+        self._waiting: deque[Guest] = deque()
         self._serving: Visit | None = None
         self._last_key = ""
         self._last_paper: object = None
@@ -87,37 +102,49 @@ class Cashier:
     def open_shop(self, minutes: int) -> None:
         """Guests come from now on, for so long."""
         span_us = minutes * MINUTE_US
-        coming = max(1, round(minutes * GUESTS_PER_MINUTE))
         kinds, weights = zip(*WISHES, strict=True)
-        for at_us in sorted(self._dice.randrange(span_us) for _ in range(coming)):
-            wish = self._dice.choices(kinds, weights)[0]
-            self._scheduler.after(at_us, partial(self._comes, wish))
+        self._closed = False
+        for _ in range(max(1, round(minutes * GUESTS_PER_MINUTE))):
+            dice = self._next_dice()
+            at_us, wish = dice.randrange(span_us), dice.choices(kinds, weights)[0]
+            self._expect(at_us, Guest(wish, dice))
         self._scheduler.after(span_us, self._close)
+        dice = self._next_dice()
+        if dice.random() < SETTLES_SHARE:
+            self._expect(span_us, Guest("settle", dice))
+
+    def _next_dice(self) -> Random:
+        self._known += 1
+        return Random(f"{self._seed}/{self._known}")
+
+    def _expect(self, at_us: int, guest: Guest) -> None:
+        name = f"{self._till.name}:{self._known}"
+        if self._only is None or name in self._only:
+            self.guests.append(name)
+            self._scheduler.after(at_us, partial(self._comes, guest))
 
     def power_failed(self) -> None:
         """The till is dark: the guest is sent away, the next one waits for the light."""
         self._serving = None
-        self._scheduler.after(self._pause_us(), self._next)
+        self._scheduler.after(pause_us(self._dice), self._next)
 
     def _close(self) -> None:
         self._closed = True
-        self._guests.clear()
-        if self._dice.random() < SETTLES_SHARE:
-            self._comes("settle")
+        self._waiting.clear()
 
-    def _comes(self, wish: str) -> None:
-        self._guests.append(wish)
+    def _comes(self, guest: Guest) -> None:
+        self._waiting.append(guest)
         self._next()
 
     def _next(self) -> None:
-        if self._serving is None and self._guests:
-            self._serve(self._guests.popleft(), 0)
+        if self._serving is None and self._waiting:
+            self._serve(self._waiting.popleft(), 0)
 
     # --- one guest ------------------------------------------------------------------------------------------------
 
-    def _serve(self, wish: str, tries: int) -> None:
-        visit = self._serving = self._wanted(wish, tries)
-        self._scheduler.note(f"{self._till.name} {wish} {visit.name}")
+    def _serve(self, guest: Guest, tries: int) -> None:
+        visit = self._serving = self._wanted(guest.wish, tries, guest.dice)
+        self._scheduler.note(f"{self._till.name} {guest.wish} {visit.name}")
         self._scheduler.after(GIVE_UP_US, partial(self._gives_up, visit))
         self._till.command(visit.name, visit.arguments, partial(self._told, visit))
 
@@ -130,27 +157,25 @@ class Cashier:
             self._write_down(visit, told)
         if told.get("trace_key") and name in KINDS:
             self._last_key = told["trace_key"]
-        if outcome == "stored" and self._dice.random() < SETTLES_AFTER_ADVICE_SHARE:
-            self._guests.appendleft("settle")
+        if outcome == "stored" and visit.dice.random() < SETTLES_AFTER_ADVICE_SHARE:
+            self._waiting.appendleft(Guest("settle", visit.dice))
         refused = outcome == "declined" and not told.get("response_code")
         if refused and not told.get("mistake") and visit.tries < TRIES_MAX and (not self._closed or name == "settle"):
             wish = "sign-on" if told.get("reason") == "not signed on" else visit.wish
             self._serving = visit
-            self._scheduler.after(self._pause_us(), partial(self._again, visit, wish, visit.tries + 1))
+            again = partial(self._again, visit, Guest(wish, visit.dice), visit.tries + 1)
+            self._scheduler.after(pause_us(visit.dice), again)
         else:
-            self._scheduler.after(self._pause_us(), self._next)
+            self._scheduler.after(pause_us(visit.dice), self._next)
 
-    def _again(self, visit: Visit, wish: str, tries: int) -> None:
+    def _again(self, visit: Visit, guest: Guest, tries: int) -> None:
         if self._serving is visit:
-            self._serve(wish, tries)
+            self._serve(guest, tries)
 
     def _gives_up(self, visit: Visit) -> None:
         if self._serving is visit:
             self._serving = None
             self._next()
-
-    def _pause_us(self) -> int:
-        return int(self._dice.uniform(*REFUSED_PAUSE_S) * SECOND_US)
 
     def _write_down(self, visit: Visit, told: Mapping[str, Any]) -> None:
         if visit.wish == "forged chip":
@@ -171,59 +196,66 @@ class Cashier:
 
     # --- what is wanted -------------------------------------------------------------------------------------------
 
-    def _wanted(self, wish: str, tries: int) -> Visit:
+    def _wanted(self, wish: str, tries: int, dice: Random) -> Visit:
         """The command and its arguments; where there is nothing that it could be about, a new guest comes instead."""
-        visit = Visit(wish, tries)
+        visit = Visit(wish, tries, dice)
         if wish in OF_TERMINAL:
             return visit
         if wish == "script":
             visit.arguments = {"paper": self._last_paper}
-            return visit if self._last_paper is not None else self._wanted("echo", tries)
+            return visit if self._last_paper is not None else self._wanted("echo", tries, dice)
         if wish == "repeat" and self._last_key:
             visit.arguments = {"trace_key": self._last_key}
             return visit
         if visit.name in PLACES or wish == "balance":
             visit.arguments = self._placing(visit)
             return visit
-        visit.slip, visit.posting = self._notebook.for_wish(wish, self._dice)
+        visit.slip, visit.posting = self._notebook.for_wish(wish, dice)
         if visit.slip is None:
-            return self._wanted(PRE_AUTH, tries)
+            return self._wanted(PRE_AUTH, tries, dice)
         visit.arguments = self._about(visit, visit.slip)
         return visit
 
     def _placing(self, visit: Visit) -> dict[str, Any]:
-        card = choose_card(self._dice, self._purse.cards)
-        amount_minor = self._dice.randrange(50_00, 900_00) if visit.name != "balance" else 0
-        presented = self._purse.presented(card, visit.name, amount_minor, self._scheduler.now_us, self._dice)
+        dice = visit.dice
+        card = choose_card(dice, self._purse.cards)
+        amount_minor = dice.randrange(50_00, 900_00) if visit.name != "balance" else 0
+        presented = self._purse.presented(card, visit.name, amount_minor, self._scheduler.now_us, dice)
         if visit.wish == "forged chip":
-            presented = self._purse.forged(card, visit.name, amount_minor, self._scheduler.now_us, self._dice)
+            presented = self._purse.forged(card, visit.name, amount_minor, self._scheduler.now_us, dice)
         arguments = presented | {"card_of": card, "supervisor": "00"}
         return arguments if visit.name == "balance" else arguments | {"amount_minor": amount_minor}
 
     def _about(self, visit: Visit, slip: Slip) -> dict[str, Any]:
         """What a linked request says of its original."""
-        amount_minor = self._amount(visit, slip)
-        arguments = slip.named(visit.posting, self._dice) | {"amount_minor": amount_minor}
+        dice, amount_minor = visit.dice, self._amount(visit, slip)
+        arguments = slip.named(visit.posting, dice) | {"amount_minor": amount_minor}
         if visit.name == "increment":
             now_us = self._scheduler.now_us
-            arguments |= self._purse.presented(slip.card, visit.name, amount_minor, now_us, self._dice)
+            arguments |= self._purse.presented(slip.card, visit.name, amount_minor, now_us, dice)
         if visit.wish == "wrong date":
-            arguments["date"] = (slip.placed_on - timedelta(days=self._dice.choice((1, 2, 30)))).strftime("%m%d")
+            arguments["date"] = (slip.placed_on - timedelta(days=dice.choice((1, 2, 30)))).strftime("%m%d")
         if visit.wish == "wrong code":
-            arguments["authorization_code"] = f"{self._dice.randrange(1_000_000):06d}"
+            arguments["authorization_code"] = f"{dice.randrange(1_000_000):06d}"
         return arguments
 
     def _amount(self, visit: Visit, slip: Slip) -> int:
+        dice = visit.dice
         if visit.posting is not None:
             posting = visit.posting
             if visit.wish == "refund too much":
-                return posting.left_minor + self._dice.randrange(1, 50_00)
-            part = visit.wish == "refund" and self._dice.random() < 0.6
-            return percent_of(posting.left_minor, self._dice.randrange(20, 80)) or 1 if part else posting.amount_minor
+                return posting.left_minor + dice.randrange(1, 50_00)
+            part = visit.wish == "refund" and dice.random() < 0.6
+            return percent_of(posting.left_minor, dice.randrange(20, 80)) or 1 if part else posting.amount_minor
         if visit.wish == "void":
             return slip.amount_minor
         if visit.wish == "exact ceiling":
             return percent_of(slip.amount_minor, 115)
         if visit.wish.endswith("over ceiling"):
-            return percent_of(slip.amount_minor, 130) + self._dice.randrange(1, 5_000)
-        return percent_of(slip.amount_minor, self._dice.randrange(30, 100)) or 1
+            return percent_of(slip.amount_minor, 130) + dice.randrange(1, 5_000)
+        return percent_of(slip.amount_minor, dice.randrange(30, 100)) or 1
+
+
+def pause_us(dice: Random) -> int:
+    """A moment until the next guest, or until it is tried again."""
+    return int(dice.uniform(*REFUSED_PAUSE_S) * SECOND_US)

@@ -9,7 +9,6 @@ which the terminals are spread and to either of which they reconnect; one issuer
     quiet    forty days of nothing, skipped: holds expire
 """
 
-from collections.abc import Callable
 from functools import partial
 from random import Random
 from typing import NamedTuple
@@ -21,12 +20,13 @@ from holdfast.parties.settings import ACQUIRER
 from holdfast.parties.step import Command
 from holdfast.sim import plan as plans
 from holdfast.sim.auditor import Auditor
-from holdfast.sim.faults import CLOG, CUT, KILL, OVERTAKEN, POWER_OFF, Faults, Hostility
+from holdfast.sim.faults import OVERTAKEN, Faults, Hostility
 from holdfast.sim.foreign import ForeignNetwork
 from holdfast.sim.guests import Notebook
 from holdfast.sim.keys import SimKeys
 from holdfast.sim.machine import EVERY_POINT, KEEP_US, Line, Machine, Role, Site, Stage
-from holdfast.sim.network import End, Network, as_it_is
+from holdfast.sim.mishaps import Mishaps
+from holdfast.sim.network import Network, as_it_is
 from holdfast.sim.plan import FOREIGN_ISSUER, ISSUERS, Plan, TerminalOf
 from holdfast.sim.plant import HONEST, Cast
 from holdfast.sim.purses import Purse
@@ -63,23 +63,24 @@ class Counts(NamedTuple):
 class World:
     """Everything of one seed."""
 
-    def __init__(self, seed: int, minutes: int, cast: Cast = HONEST) -> None:
+    def __init__(self, seed: int, minutes: int, cast: Cast = HONEST, only: frozenset[str] | None = None) -> None:
         self.seed = seed
         self.minutes = minutes
         self.plan: Plan = plans.drawn(seed)
         self.scheduler = Scheduler(self.plan.start_us)
         self.complaints: list[str] = []
-        self.faults = Faults(Hostility.none(), Random(f"{seed}/faults"))
-        network = Network(self.scheduler, self.faults)
-        pauses = Random(f"{seed}/pauses")
-        self.stage = Stage(self.scheduler, self.faults, network, pauses, self.complain)
+        self.only = only
+        self.faults = Faults(Hostility.none(), f"{seed}/faults", only)
+        network = Network(self.scheduler, self.faults, f"{seed}/network")
+        self.stage = Stage(self.scheduler, self.faults, network, str(seed), self.complain)
         self.policy = Policy(release_after_us=self.plan.release_after_s * SECOND_US)
         self._cast = cast
         self._dice = Random(f"{seed}/world")
         self._build_hosts()
         self.witness = Witness(self.acquirers.database, self.complain)
         self._build_terminals()
-        self._in_traffic = False
+        hosts = [*self.acquirers.machines, *self.issuer.machines]
+        self.mishaps = Mishaps(self.stage, hosts, self.tills)
         self.kinds: dict[str, int] = {}
         self.approved: frozenset[str] = frozenset()
         self._reversed: set[tuple[str, str, str]] = set()
@@ -114,9 +115,8 @@ class World:
         purse = Purse(self.plan.cards)
         for terminal in self.plan.terminals:
             till = self._our_till(terminal) if terminal.ours else self._standard_till(terminal)
-            dice = Random(f"{self.seed}/{terminal.terminal_id}")
             notebook = notebooks[terminal.merchant_id]
-            cashier = Cashier(self.scheduler, till, notebook, purse, self.complain, dice)
+            cashier = Cashier(self.scheduler, till, notebook, purse, self.complain, str(self.seed), self.only)
             device = till.machine if isinstance(till, OurTill) else till.terminal
             Line(self.stage, device, self.acquirers.machines, UNIONPAY, ACQUIRER, "")
             device.on_crash.append(cashier.power_failed)
@@ -145,12 +145,11 @@ class World:
     def run(self) -> Counts:
         """All phases; complaints are in `complaints` afterwards, those of the auditor apart. Raises Stuck."""
         self._begin()
-        self._in_traffic = True
         for cashier in self.cashiers:
             cashier.open_shop(self.minutes)
-        self._begin_misfortune()
+        self.mishaps.begin()
         self._run_for(self.minutes * MINUTE_US)
-        self._in_traffic = False
+        self.mishaps.end()
         self.faults.heal()
         self._run_for(HEAL_US)
         self.witness.healed(self.tills, self.issuer.database)
@@ -250,49 +249,3 @@ class World:
             self._reversed.add(key)
         elif message.mti in ("0100", "0200") and key in self._reversed:
             self.faults.count(OVERTAKEN)
-
-    # --- misfortune that comes by the minute ----------------------------------------------------------------------
-
-    def _begin_misfortune(self) -> None:
-        for kind, act in ((CLOG, self._clog), (CUT, self._cut), (KILL, self._kill), (POWER_OFF, self._power_off)):
-            self._comes_again(kind, act)
-
-    def _comes_again(self, kind: str, act: Callable[[], None]) -> None:
-        rate = self.faults.rate(kind)
-        if rate > 0:
-            delay_us = int(self.faults.dice.expovariate(rate) * MINUTE_US)
-            self.scheduler.after(delay_us, partial(self._strikes, kind, act))
-
-    def _strikes(self, kind: str, act: Callable[[], None]) -> None:
-        if self._in_traffic:
-            act()
-            self._comes_again(kind, act)
-
-    def _clog(self) -> None:
-        if ends := self._ends():
-            end = self.faults.dice.choice(ends)
-            self.stage.network.clog(end if self.faults.dice.random() < 0.5 else end.other)
-
-    def _cut(self) -> None:
-        if ends := self._ends():
-            self.stage.network.cut(self.faults.dice.choice(ends))
-
-    def _ends(self) -> list[End]:
-        """The acquirers' ends of all connections."""
-        return [end for machine in self.acquirers.machines for end in machine.lines()]
-
-    def _kill(self) -> None:
-        machine = self.faults.dice.choice([*self.acquirers.machines, *self.issuer.machines])
-        if machine.ready:
-            self.faults.count(KILL)
-            machine.crash()
-
-    def _power_off(self) -> None:
-        till = self.faults.dice.choice(self.tills)
-        if isinstance(till, StandardTill):
-            if till.terminal.ready:
-                self.faults.count(POWER_OFF)
-                till.terminal.power_off()
-        elif till.machine.ready:
-            self.faults.count(POWER_OFF)
-            till.machine.crash()
