@@ -38,7 +38,7 @@ STANDARD_TERMINALS = (3, 9)
 """Which of the terminals know nothing of us."""
 
 # Shanghai is eight hours ahead: an afternoon (twice as likely), before cut-over, before midnight, the end of a year,
-# the end of a February.
+# the end of a February; and days before a year's end.
 STARTS = (
     datetime(2026, 11, 20, 6, 0, tzinfo=UTC),
     datetime(2026, 11, 20, 6, 0, tzinfo=UTC),
@@ -46,7 +46,10 @@ STARTS = (
     datetime(2026, 11, 20, 15, 50, tzinfo=UTC),
     datetime(2026, 12, 31, 15, 45, tzinfo=UTC),
     datetime(2027, 2, 28, 15, 50, tzinfo=UTC),
+    datetime(2026, 12, 29, 6, 0, tzinfo=UTC),
 )
+RETURN_DAYS = (0, 0, 0, 1, 5, 29, 30, 31)
+"""After so many days guests come back, 0 for never: a hold is valid for thirty as a rule."""
 
 
 class CardOf(NamedTuple):
@@ -84,6 +87,7 @@ class Plan(NamedTuple):
     habits: dict[str, str]
     release_after_s: int
     """When the rest of a completed hold is freed: after a day as usual, or so soon that things go wrong with it."""
+    returns_after_days: int
 
     @property
     def bins(self) -> tuple[str, ...]:
@@ -117,7 +121,7 @@ def drawn(seed: int) -> Plan:
     everywhere = rules_drawn(dice, EVERYWHERE_SHARE)
     habits = {issuer_id: habits_drawn(dice) for issuer_id in ISSUERS}
     release_after_s = dice.choice((86_400, 20, 120))
-    drawn_ways = rules, everywhere, habits, release_after_s
+    drawn_ways = rules, everywhere, habits, release_after_s, dice.choice(RETURN_DAYS)
     return Plan(start_us, hostility, cards, accounts, terminals, foreign_scheme, *drawn_ways)
 
 

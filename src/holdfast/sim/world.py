@@ -6,6 +6,8 @@ which the terminals are spread and to either of which they reconnect; one issuer
     begin    machines start, doors are told merchants and accounts; nothing goes wrong yet
     traffic  cashiers serve guests for so many minutes, in a world as hostile as the seed has drawn
     heal     nothing goes wrong any more: within an hour everything in doubt must be resolved
+    return   in some worlds guests come back days later, some before their hold ends and some after: once more traffic,
+             shorter and as hostile, and once more it heals
     quiet    forty days of nothing, skipped: holds expire
 """
 
@@ -13,14 +15,14 @@ from functools import partial
 from random import Random
 from typing import NamedTuple
 
-from holdfast.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
+from holdfast.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, business_date, local_date
 from holdfast.domain.policy import Policy
 from holdfast.domain.records import ACQUIRER_LOGS, ISSUER_LOGS, TERMINAL_LOGS
 from holdfast.parties.settings import ACQUIRER
 from holdfast.parties.step import Command
 from holdfast.sim import plan as plans
 from holdfast.sim.auditor import Auditor
-from holdfast.sim.faults import OVERTAKEN, Faults, Hostility
+from holdfast.sim.faults import CUT_OVER, NEW_YEAR, OVERTAKEN, Faults, Hostility
 from holdfast.sim.foreign import ForeignNetwork
 from holdfast.sim.guests import Notebook
 from holdfast.sim.keys import SimKeys
@@ -44,6 +46,8 @@ TERMINAL_DOWN_S = (2.0, 90.0)
 BEGIN_US = 20 * SECOND_US
 HEAL_US = HOUR_US
 QUIET_US = 40 * DAY_US
+RETURN_PART = 5
+"""Of the minutes of traffic, so large a part is added when guests come back."""
 ACQUIRER_INSTALLATION, ISSUER_INSTALLATION = "acquirer", "issuer"
 
 
@@ -81,6 +85,7 @@ class World:
         self._build_terminals()
         hosts = [*self.acquirers.machines, *self.issuer.machines]
         self.mishaps = Mishaps(self.stage, hosts, self.tills)
+        self._awake_until_us = self.plan.start_us
         self.kinds: dict[str, int] = {}
         self.approved: frozenset[str] = frozenset()
         self._reversed: set[tuple[str, str, str]] = set()
@@ -145,14 +150,11 @@ class World:
     def run(self) -> Counts:
         """All phases; complaints are in `complaints` afterwards, those of the auditor apart. Raises Stuck."""
         self._begin()
-        for cashier in self.cashiers:
-            cashier.open_shop(self.minutes)
-        self.mishaps.begin()
-        self._run_for(self.minutes * MINUTE_US)
-        self.mishaps.end()
-        self.faults.heal()
-        self._run_for(HEAL_US)
-        self.witness.healed(self.tills, self.issuer.database)
+        self._traffic(self.minutes)
+        if self.plan.returns_after_days and not self.complaints:
+            self._run_for(self.plan.returns_after_days * DAY_US)
+            self._stir()
+            self._traffic(max(1, self.minutes // RETURN_PART))
         quiet = not self.complaints
         if quiet:
             # What is open now would go on for all the forty days.
@@ -162,6 +164,27 @@ class World:
             machine.keep()
         self.audit(quiet)
         return self.counts()
+
+    def _traffic(self, minutes: int) -> None:
+        """Guests come for so long; then everything heals, and must be resolved."""
+        began_us = self.scheduler.now_us
+        self.faults.hostility = self.plan.hostility
+        for cashier in self.cashiers:
+            cashier.open_shop(minutes)
+        self.mishaps.begin()
+        self._run_for(minutes * MINUTE_US)
+        self.mishaps.end()
+        self.faults.heal()
+        self._note_calendar(began_us)
+        self._run_for(HEAL_US)
+        self.witness.healed(self.tills, self.issuer.database)
+
+    def _note_calendar(self, began_us: int) -> None:
+        now_us = self.scheduler.now_us
+        if business_date(began_us) != business_date(now_us):
+            self.faults.count(CUT_OVER)
+        if local_date(self.plan.start_us).year != local_date(now_us).year:
+            self.faults.count(NEW_YEAR)
 
     def counts(self) -> Counts:
         """What happened so far, in numbers."""
@@ -211,11 +234,15 @@ class World:
             if isinstance(till, StandardTill):
                 for tell in till.terminal.on_ready:
                     tell()
+        self._stir()
+
+    def _stir(self) -> None:
+        """Whatever goes on by itself while shops are open begins."""
+        self._awake_until_us = self.scheduler.now_us + BEGIN_US + self.minutes * MINUTE_US + HEAL_US // 4
         for till in self.tills:
             self._sync_again(till)
         self._keep()
         self._run_for(BEGIN_US)
-        self.faults.hostility = self.plan.hostility
 
     def _tell_door(self, machine: Machine, name: str, arguments: dict[str, object]) -> None:
         caller = machine.links.add_caller(forget)
@@ -224,21 +251,17 @@ class World:
 
     def _keep(self) -> None:
         """Leases, checkpoints, changed reference tables; a quiet world sleeps."""
-        if self.faults.hostility is not None and self.scheduler.now_us < self._closing_us:
+        if self.scheduler.now_us < self._awake_until_us:
             for machine in (*self.acquirers.machines, *self.issuer.machines):
                 machine.keep()
             self.scheduler.after(KEEP_US, self._keep)
-
-    @property
-    def _closing_us(self) -> int:
-        return self.plan.start_us + self.minutes * MINUTE_US + HEAL_US // 4
 
     def _sync(self, till: OurTill | StandardTill) -> None:
         till.sync()
         self._sync_again(till)
 
     def _sync_again(self, till: OurTill | StandardTill) -> None:
-        if self.scheduler.now_us < self._closing_us or not till.clean:
+        if self.scheduler.now_us < self._awake_until_us or not till.clean:
             delay_us = int(self._dice.uniform(*SYNC_S) * SECOND_US)
             self.scheduler.after(delay_us, partial(self._sync, till))
 
