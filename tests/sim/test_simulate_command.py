@@ -17,6 +17,7 @@ SHAPE = (
     "kinds",
     "worlds_with",
     "faults_by_kind",
+    "worlds_by_fault",
     "seconds",
     "simulated_seconds",
     "trace",
@@ -51,6 +52,11 @@ def test_a_planted_bug_is_a_no_and_says_how_to_see_it_again() -> None:
     assert ran.exit_code == 1
     assert "--plant" in ran.stdout
     assert "I3: book: exchange" in ran.stdout
+    assert "The story of seed 1, " in ran.stdout
+    replay = next(line for line in ran.stdout.splitlines() if line.startswith("replay: "))
+    again = CliRunner().invoke(app, replay.removeprefix("replay: holdfast ").split())
+    assert again.exit_code == 1
+    assert "I3: book: exchange" in again.stdout
 
 
 @pytest.mark.parametrize(
@@ -59,6 +65,7 @@ def test_a_planted_bug_is_a_no_and_says_how_to_see_it_again() -> None:
         (["--plant", "none"], "no bug is called 'none'"),
         (["--minutes", "0"], "--minutes 0 is not between 1 and 1440"),
         (["--cores", "-1"], "--cores -1 is less than 0"),
+        (["--only", "T0000001:3,loss"], "--only: 'loss' is neither a guest like T0000003:7 nor a strike like loss:2"),
     ],
 )
 def test_bad_options_are_said_in_one_line(options: list[str], says: str) -> None:

@@ -1,23 +1,31 @@
 """`holdfast simulate`: made-up worlds with the real parties and the real engine; complaints, and how to replay them."""
 
 import re
-from typing import Annotated
+from collections.abc import Mapping
+from functools import partial
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from holdfast.edges.output import print_json, print_table
+from holdfast.edges.output import person, print_json, print_table
 from holdfast.edges.places import JsonOption
 from holdfast.errors import BadInput
 from holdfast.sim.plant import BUGS
-from holdfast.sim.run import MINUTES_MAX, Report, Story
+from holdfast.sim.run import MINUTES_MAX, NOTHING, Report, Story, replay_command
 from holdfast.sim.run import simulate as run_worlds
+from holdfast.sim.shrink import shorten
+from holdfast.sim.story import told as story_of
+from holdfast.sim.world import Only
 
 SEEDS_MAX = 10_000_000
 SEEDS_USUAL = "20"
 MINUTES_USUAL = 30
 COMPLAINTS_SHOWN_MAX = 20
+STORIES_MAX = 3
+"""So many worlds that complain are told, each made as short as can be; the others can be replayed."""
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*:[0-9]{1,6}", re.ASCII)
 NO = 1
 
 
@@ -26,10 +34,17 @@ def simulate(
     minutes: Annotated[int, typer.Option(metavar="M", help="Minutes of traffic in each world.")] = MINUTES_USUAL,
     plant: Annotated[str, typer.Option(metavar="BUG", help=f"A bug to find: {', '.join(BUGS)}.")] = "",
     cores: Annotated[int, typer.Option(metavar="N", help="Processes at work; 0 is one for each core.")] = 0,
+    only: Annotated[
+        str, typer.Option(metavar="NAMES", help="Only these guests and strikes, as a complaint names them.")
+    ] = "",
     json: JsonOption = False,
 ) -> None:
-    """Run hostile made-up worlds, and complain of every broken invariant with the command that replays it."""
-    which = seeds_of(seeds)
+    """Run hostile made-up worlds, and complain of every broken invariant.
+
+    A complaint is told as its shortest story: the guests and strikes of misfortune without which the same does not
+    happen. Below it stands the command that replays it.
+    """
+    which, named = seeds_of(seeds), names_of(only)
     if not 1 <= minutes <= MINUTES_MAX:
         raise BadInput(f"--minutes {minutes} is not between 1 and {MINUTES_MAX}")
     if plant and plant not in BUGS:
@@ -40,20 +55,47 @@ def simulate(
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("worlds", total=len(which))
-        found = 0
+        complaints = 0
 
         def told(story: Story) -> None:
-            nonlocal found
-            found += len(story.complaints)
-            progress.update(bar, advance=1, description=f"worlds, {found} complaints")
+            nonlocal complaints
+            complaints += len(story.complaints)
+            progress.update(bar, advance=1, description=f"worlds, {complaints} complaints")
 
-        report = run_worlds(which, minutes, plant or None, cores or None, told)
+        report = run_worlds(which, minutes, plant or None, cores or None, named, told)
+        tell_stories(report, minutes, plant or None, named, progress)
     if json:
         print_json(report.as_json())
     else:
         print_report(report)
     if report.complaints:
         raise typer.Exit(NO)
+
+
+def tell_stories(report: Report, minutes: int, bug: str | None, only: Only, progress: Progress) -> None:
+    """The first complaint of the first worlds that complain gets its story, and the command that replays just that."""
+    of_seed = {found["seed"]: found for found in reversed(report.complaints)}
+    for seed in sorted(of_seed)[:STORIES_MAX]:
+        found, names = of_seed[seed], only
+        if names is None:
+            bar = progress.add_task(f"the story of seed {seed}", total=None)
+            shorter = shorten(seed, minutes, bug, found["what"], partial(progress.update, bar, advance=1))
+            names = shorter.only
+            found["events"] = {"of": shorter.of, "left": len(names), "tries": shorter.tries}
+            progress.remove_task(bar)
+        found["story"] = story_of(seed, minutes, bug, names)
+        found["replay"] = replay_command(seed, minutes, bug, names)
+
+
+def names_of(text: str) -> Only:
+    """`T0000003:7,loss:2` -> these names; "" is everything, `nothing` nothing; BadInput for what is no name."""
+    if not text or text == NOTHING:
+        return frozenset() if text else None
+    names = text.split(",")
+    wrong = [name for name in names if NAME.fullmatch(name) is None]
+    if wrong:
+        raise BadInput(f"--only: {wrong[0]!r} is neither a guest like T0000003:7 nor a strike like loss:2")
+    return frozenset(names)
 
 
 def seeds_of(text: str) -> range:
@@ -80,9 +122,22 @@ def print_report(report: Report) -> None:
     print_table("Simulation", ("what", "value"), rows)
     kinds = [(kind, f"{count:,}", f"{report.worlds_with[kind]:.1%}") for kind, count in report.kinds.items()]
     print_table("Requests by kind", ("kind", "registered", "worlds with one approved"), kinds)
-    faults = [(kind, f"{count:,}") for kind, count in report.faults_by_kind.items()]
-    print_table("Faults that took effect", ("kind", "times"), faults)
+    faults = [(kind, f"{n:,}", f"{report.worlds_by_fault[kind]:.1%}") for kind, n in report.faults_by_kind.items()]
+    print_table("Faults that took effect", ("kind", "times", "in so many worlds"), faults)
     if report.complaints:
         shown = report.complaints[:COMPLAINTS_SHOWN_MAX]
-        cells = [(complaint["seed"], complaint["what"], complaint["replay"]) for complaint in shown]
+        cells = [(found["seed"], found["what"], found["replay"]) for found in shown]
         print_table(f"Complaints, {len(shown)} of {len(report.complaints)}", ("seed", "what", "replay"), cells)
+    for found in report.complaints:
+        if "story" in found:
+            print_story(found)
+
+
+def print_story(found: Mapping[str, Any]) -> None:
+    """One complaint as it came about."""
+    console, events = person(), found.get("events")
+    short = f", {events['left']} of {events['of']} events after {events['tries']} tries" if events else ""
+    console.print(f"The story of seed {found['seed']}{short}", style="bold")
+    for line in found["story"]:
+        console.print(line, markup=False, soft_wrap=True)
+    console.print(f"replay: {found['replay']}", markup=False, soft_wrap=True)

@@ -16,8 +16,11 @@ from typing import Any, NamedTuple
 
 from holdfast.sim.faults import KINDS
 from holdfast.sim.plant import BUGS, HONEST
-from holdfast.sim.scheduler import Stuck
-from holdfast.sim.world import World
+from holdfast.sim.scheduler import Stuck, Tape
+from holdfast.sim.world import Only, World
+
+NOTHING = "nothing"
+"""How `--only` is written when a world goes wrong in which nobody comes and nothing befalls."""
 
 MINUTES_MAX = 24 * 60
 """A day of traffic; what is meant to take longer is more seeds."""
@@ -39,7 +42,8 @@ class Story(NamedTuple):
 class Report(NamedTuple):
     """What came of many. Simulated seconds are those of traffic; `trace` is a hash over the traces of all worlds.
 
-    `kinds` are registered requests by kind; `worlds_with` the share of worlds in which one of a kind was approved.
+    `kinds` are registered requests by kind; `worlds_with` the share of worlds in which one of a kind was approved;
+    `worlds_by_fault` the share in which a fault took effect.
     """
 
     seeds: int
@@ -48,6 +52,7 @@ class Report(NamedTuple):
     kinds: dict[str, int]
     worlds_with: dict[str, float]
     faults_by_kind: dict[str, int]
+    worlds_by_fault: dict[str, float]
     seconds: float
     simulated_seconds: int
     trace: str
@@ -58,19 +63,27 @@ class Report(NamedTuple):
         return self._asdict() | counted | {"found": self.complaints}
 
 
-def tell(seed: int, minutes: int, bug: str | None = None) -> Story:
-    """Run one world."""
-    world = World(seed, minutes, BUGS[bug].cast if bug else HONEST)
+def played(seed: int, minutes: int, bug: str | None = None, only: Only = None, tape: Tape | None = None) -> World:
+    """One world, run to its end: its complaints say what went wrong with it. `only` names what may happen in it.
+
+    What is noted while it runs is put on the tape.
+    """
+    world = World(seed, minutes, BUGS[bug].cast if bug else HONEST, only)
+    world.scheduler.tape = tape
     try:
-        counts = world.run()
+        world.run()
     except Stuck as stuck:
         world.complain(f"I5: {stuck}")
-        counts = world.counts()
     except Exception as error:
         # A long sweep goes on: this seed says what happened, and its replay shows where.
         world.complain(f"the world broke: {type(error).__name__}: {error}")
-        counts = world.counts()
-    return Story(seed, tuple(world.complaints), *counts)
+    return world
+
+
+def tell(seed: int, minutes: int, bug: str | None = None, only: Only = None) -> Story:
+    """Run one world."""
+    world = played(seed, minutes, bug, only)
+    return Story(seed, tuple(world.complaints), *world.counts())
 
 
 def simulate(
@@ -78,12 +91,13 @@ def simulate(
     minutes: int,
     bug: str | None = None,
     cores: int | None = None,
+    only: Only = None,
     told: Callable[[Story], None] = lambda story: None,
 ) -> Report:
     """Run all these worlds; `told` hears each story in the order of the seeds."""
     began_s = monotonic()
     cores = min(cores or os.cpu_count() or 1, len(seeds))
-    one = partial(tell, minutes=minutes, bug=bug)
+    one = partial(tell, minutes=minutes, bug=bug, only=only)
     if cores <= 1:
         return _report(map(one, seeds), minutes, bug, told, began_s)
     # Forked children know all modules already; a world uses no thread, socket or file that could be forked with it.
@@ -101,7 +115,7 @@ def _report(
 ) -> Report:
     faults = dict.fromkeys(KINDS, 0)
     complaints: list[dict[str, Any]] = []
-    kinds, with_kind = Counter[str](), Counter[str]()
+    kinds, with_kind, with_fault = Counter[str](), Counter[str](), Counter[str]()
     count, requests, simulated_s, trace = 0, 0, 0, sha256()
     for story in stories:
         told(story)
@@ -113,14 +127,18 @@ def _report(
         with_kind.update(story.approved)
         for kind, times in story.faults.items():
             faults[kind] += times
+            with_fault[kind] += times > 0
         replay = replay_command(story.seed, minutes, bug)
         complaints += [{"seed": story.seed, "what": what, "replay": replay} for what in story.complaints]
     worlds_with = {kind: round(with_kind[kind] / count, 4) for kind in sorted(kinds)}
+    worlds_by_fault = {kind: round(with_fault[kind] / count, 4) for kind in KINDS}
     seconds, counted = monotonic() - began_s, dict(sorted(kinds.items()))
-    return Report(count, complaints, requests, counted, worlds_with, faults, seconds, simulated_s, trace.hexdigest())
+    shares = counted, worlds_with, faults, worlds_by_fault
+    return Report(count, complaints, requests, *shares, seconds, simulated_s, trace.hexdigest())
 
 
-def replay_command(seed: int, minutes: int, bug: str | None) -> str:
+def replay_command(seed: int, minutes: int, bug: str | None, only: Only = None) -> str:
     """What to type to see the same world again."""
     planted = f" --plant {bug}" if bug else ""
-    return f"holdfast simulate --seeds {seed}..{seed} --minutes {minutes}{planted}"
+    named = "" if only is None else f" --only {','.join(sorted(only)) or NOTHING}"
+    return f"holdfast simulate --seeds {seed}..{seed} --minutes {minutes}{planted}{named}"

@@ -12,6 +12,10 @@ EVENTS_MAX = 3_000_000
 """A world of an hour needs a tenth of it: past this something goes round in circles."""
 
 
+Tape = list[tuple[int, str, bytes]]
+"""When, what, and the bytes that were seen."""
+
+
 class Stuck(Exception):
     """The world never comes to rest."""
 
@@ -26,6 +30,8 @@ class Scheduler:
         self._queue: list[tuple[int, int, Callable[[], None]]] = []
         self._queued = 0
         self._trace = sha256()
+        self.tape: Tape | None = None
+        """What was noted and when, for whoever wants to read it afterwards."""
 
     def now_s(self) -> float:
         """The clock as a database's own."""
@@ -40,6 +46,8 @@ class Scheduler:
         """Something happened: it becomes part of the trace."""
         self._trace.update(f"{self.now_us} {what} ".encode())
         self._trace.update(seen)
+        if self.tape is not None:
+            self.tape.append((self.now_us, what, seen))
 
     def run_until(self, until_us: int) -> None:
         """Let everything happen that is to happen up to this time; idle time costs nothing. Raises Stuck."""

@@ -51,6 +51,10 @@ RETURN_PART = 5
 ACQUIRER_INSTALLATION, ISSUER_INSTALLATION = "acquirer", "issuer"
 
 
+Only = frozenset[str] | None
+"""Names of guests and of strikes (`T0000003:7`, `loss:2`): nobody else comes, nothing else befalls; None: all."""
+
+
 class Counts(NamedTuple):
     """What happened in a world, in numbers; of its time only the seconds of traffic count."""
 
@@ -67,7 +71,7 @@ class Counts(NamedTuple):
 class World:
     """Everything of one seed."""
 
-    def __init__(self, seed: int, minutes: int, cast: Cast = HONEST, only: frozenset[str] | None = None) -> None:
+    def __init__(self, seed: int, minutes: int, cast: Cast = HONEST, only: Only = None) -> None:
         self.seed = seed
         self.minutes = minutes
         self.plan: Plan = plans.drawn(seed)
@@ -94,6 +98,7 @@ class World:
         """Something is wrong; said once."""
         if what not in self.complaints:
             self.complaints.append(what)
+            self.scheduler.note(f"COMPLAINT {what}")
 
     # --- building -------------------------------------------------------------------------------------------------
 
@@ -206,6 +211,11 @@ class World:
                 auditor.terminal(till.name, till.database)
             else:
                 auditor.standard(till.terminal)
+
+    @property
+    def guests(self) -> list[str]:
+        """The names of all guests who came."""
+        return [name for cashier in self.cashiers for name in cashier.guests]
 
     @property
     def _databases(self) -> dict[str, MemoryDatabase]:
