@@ -78,7 +78,7 @@ class Counted:
 
 
 class Relay:
-    """Listens on a loopback port and passes on to the first of its servers that takes the connection."""
+    """Listens on a loopback port and passes on to its servers in turn; to the next where one does not take it."""
 
     def __init__(self, host: str, port: int, *others: tuple[str, int]) -> None:
         self.servers: tuple[tuple[str, int], ...] = ((host, port), *others)
@@ -155,7 +155,9 @@ class Relay:
                 end.close()
 
     async def _linked(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Link | None:
-        for host, port in self.servers:
+        in_turn = self.servers
+        self.servers = (*in_turn[1:], in_turn[0])
+        for host, port in in_turn:
             with contextlib.suppress(OSError):
                 return Link((reader, writer), await asyncio.open_connection(host, port), (host, port))
         return None

@@ -95,13 +95,18 @@ class Witness:
     def _nothing_open(self, when: str) -> None:
         rows = self._register.table(REQUESTS).rows
         for row in sorted(rows.values()):
-            key = row.trace_key
-            if row.outcome == "asked" or (row.outcome == "unknown" and row.kind != BALANCE):
-                self._complain(f"I5: request {key} is {row.outcome} {when}")
-            elif row.undo == "owed":
-                self._complain(f"I5: the issuer is owed the reversal of {key} {when}, and it is {row.outcome}")
-            elif row.delivery == "owed" and row.kind == ADVICE:
-                self._complain(f"I5: the issuer is owed the advice {key} {when}")
+            if what := still_open(row):
+                self._complain(f"I5: {what} {when}")
+
+
+def still_open(row: Any) -> str:
+    """What is open about a row of `requests`, "" when nothing is."""
+    key = row.trace_key
+    if row.outcome == "asked" or (row.outcome == "unknown" and row.kind != BALANCE):
+        return f"request {key} is {row.outcome}"
+    if row.undo == "owed":
+        return f"the issuer is owed the reversal of {key}, which is {row.outcome},"
+    return f"the issuer is owed the advice {key}" if row.delivery == "owed" and row.kind == ADVICE else ""
 
 
 def waiting(database: Kept) -> list[str]:
