@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from holdfast.domain.commands import FINDING
 from holdfast.domain.records import (
     CARDS,
     HOLDS,
@@ -437,6 +438,27 @@ async def test_select(harness: Harness) -> None:
     assert await reader.row(REQUESTS, "k9") is None
     assert await reader.rows(REQUESTS, ["k3", "k9", "k1", "k3"]) == {"k1": rows[0], "k3": rows[2]}
     assert await reader.rows(REQUESTS, []) == {}
+
+
+async def test_what_is_due_of_one_kind(harness: Harness) -> None:
+    store, reader = await harness.store(), await harness.reader()
+    rows = [due(key, at) for at, key in enumerate(("expire:B", "tell:k2", "tell:k1", "telling:k", "tell", "undo:k9"))]
+    await committed(store, await store.take_log("A", "worker-1", LEASE_S), *(insert(DUE, row) for row in rows))
+    assert [row.key for row in await reader.due("tell")] == ["tell:k1", "tell:k2"]
+    assert await reader.due("undo") == [rows[5]]
+    assert await reader.due("answer") == []
+
+
+async def test_entries_of_a_rare_kind(harness: Harness) -> None:
+    store, reader = await harness.store(), await harness.reader()
+    log = await store.take_log("A", "worker-1", LEASE_S)
+    written = batch(log, entries=5)
+    raised = [each._replace(kind=FINDING) if each.number in (2, 5) else each for each in written.entries]
+    transaction = await store.begin()
+    await transaction.write(written._replace(entries=raised))
+    await transaction.commit()
+    assert await reader.entries_of("A", FINDING) == [raised[1], raised[4]]
+    assert await reader.entries_of("B", FINDING) == []
 
 
 async def test_scan_gives_every_row_by_key(harness: Harness) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import asyncpg
 import pytest
 
+from holdfast.domain.commands import FINDING
 from holdfast.domain.records import ACQUIRER_TABLES, HOLDS, ISSUER_TABLES
 from holdfast.domain.tables import DUE, Due, Table, insert
 from holdfast.errors import CommitUnknown, Conflict, StoreError, Unreachable, Unstorable
@@ -21,6 +22,7 @@ from holdfast.store.migrate import migrate, newest_revision, upgrade_sql
 from holdfast.store.postgres import PostgresStore
 from holdfast.store.postgres_reader import PostgresReader
 from holdfast.store.postgres_sql import Touched, write_statement
+from holdfast.store.questions import due_of, rare_entries
 
 LEASE_S = 30.0
 WRITERS = "SELECT pid, query FROM pg_stat_activity WHERE application_name = 'holdfast' AND pid <> pg_backend_pid()"
@@ -239,6 +241,28 @@ async def test_every_look_up_goes_by_an_index(postgres_harness: Harness) -> None
     found = " ".join(row[0] for row in rows)
     for columns in ("(token, hold_id)", "(merchant_id, authorization_code, hold_id)", "(due_us, key)"):
         assert columns in found
+
+
+async def test_what_is_rare_is_found_by_its_index_however_long_the_log_is(postgres_harness: Harness) -> None:
+    """Even without `enable_seqscan = off`, which readers do not set."""
+    connection = await asyncpg.connect(postgres_harness.dsns.acquirer, server_settings={"search_path": "acquirer"})
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        await connection.execute(
+            "INSERT INTO entries SELECT 'A', n, n, CASE WHEN n % 5000 = 0 THEN 'finding' ELSE 'completion' END, '', ''"
+            " FROM generate_series(1, 20000) AS n; INSERT INTO due SELECT 'expire:' || n, n, 0, n"
+            " FROM generate_series(1, 20000) AS n; ANALYZE entries; ANALYZE due"
+        )
+        for statement, arguments in (
+            (rare_entries(FINDING, "${}".format), ("A",)),
+            due_of("undo", "${}".format),
+        ):
+            plan = " ".join(row[0] for row in await connection.fetch(f"EXPLAIN {statement}", *arguments))
+            assert "Seq Scan" not in plan
+    finally:
+        await transaction.rollback()
+        await connection.close()
 
 
 # --- migrations ---------------------------------------------------------------------------------------------------

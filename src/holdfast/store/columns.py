@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple, get_args, get_type_hints
 
+from holdfast.domain.commands import FINDING
 from holdfast.domain.tables import Due, Entry, Table
 from holdfast.register.tree import Node
 
@@ -23,12 +24,16 @@ class Column(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """One table as a database sees it. The columns of `indexes` include the key that ends each."""
+    """One table as a database sees it. The columns of `indexes` include the key that ends each.
+
+    `rare` are columns and values of which few rows are: these alone stand, by their key, in an index of their own.
+    """
 
     name: str
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     indexes: tuple[tuple[str, ...], ...] = ()
+    rare: tuple[tuple[str, str], ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -90,8 +95,13 @@ def shape_of(table: Table) -> Shape:
 
 _LOG = Column("log", str, False)
 
+RARE_KINDS = (FINDING,)
+"""Kinds of entries that are looked for among millions of others, to which the index costs nothing."""
+
 LOGS = Shape("logs", columns_of(LogRow), ("log",))
-ENTRIES = Shape("entries", (_LOG, *columns_of(Entry)), ("log", "number"))
+ENTRIES = Shape(
+    "entries", (_LOG, *columns_of(Entry)), ("log", "number"), rare=tuple(("kind", kind) for kind in RARE_KINDS)
+)
 NODES = Shape("nodes", (_LOG, *columns_of(Node)), ("log", "level", "index"))
 CHECKPOINTS = Shape("checkpoints", columns_of(CheckpointRow), ("log", "size"))
 VERSIONS = Shape("versions", columns_of(VersionRow), ("name",))
@@ -129,9 +139,15 @@ def _create(shape: Shape, kinds: dict[type, str], ending: str) -> list[str]:
     columns.append(f"PRIMARY KEY ({quoted(shape.key)})")
     lines = ",\n    ".join(columns)
     table = f'CREATE TABLE "{shape.name}" (\n    {lines}\n){ending}'
-    return [table, *(_create_index(shape, index) for index in shape.indexes)]
+    rare = (_create_rare_index(shape, column, value) for column, value in shape.rare)
+    return [table, *(_create_index(shape, index) for index in shape.indexes), *rare]
 
 
 def _create_index(shape: Shape, index: tuple[str, ...]) -> str:
     name = f"{shape.name}_by_{'_and_'.join(index[:-1])}"
     return f'CREATE INDEX "{name}" ON "{shape.name}" ({quoted(index)})'
+
+
+def _create_rare_index(shape: Shape, column: str, value: str) -> str:
+    name = f"{shape.name}_{value}"
+    return f"""CREATE INDEX "{name}" ON "{shape.name}" ({quoted(shape.key)}) WHERE "{column}" = '{value}'"""

@@ -118,6 +118,9 @@ class Reader(Protocol):
     async def entries(self, log: str, first: int, last: int) -> list[Entry]:
         """The stored entries with these numbers, both included, in order; missing ones are missing."""
 
+    async def entries_of(self, log: str, kind: str) -> list[Entry]:
+        """The stored entries of a rare kind (see `columns.RARE_KINDS`), in order; not looked for among the others."""
+
     async def leaves(self, log: str, first: int, last: int) -> list[bytes]:
         """The stored leaf hashes of these numbers."""
 
@@ -151,6 +154,9 @@ class Reader(Protocol):
 
         Ordered by `order` descending (key descending within it), by key ascending without it.
         """
+
+    async def due(self, kind: str) -> list[Due]:
+        """The due rows of one kind (the part of their key before the colon), by key, whatever else is due."""
 
     def scan(self, table: Table) -> AsyncIterator[Row]:
         """Every row, by key, in one consistent view."""

@@ -313,6 +313,11 @@ class MemoryReader:
         held = self._shared.logs.get(log)
         return [] if held is None else held.entries[max(first - 1, 0) : max(last, 0)]
 
+    async def entries_of(self, log: str, kind: str) -> list[Entry]:
+        """See `Reader.entries_of`."""
+        held = self._shared.logs.get(log)
+        return [] if held is None else [entry for entry in held.entries if entry.kind == kind]
+
     async def leaves(self, log: str, first: int, last: int) -> list[bytes]:
         """See `Reader.leaves`."""
         return [entry.leaf for entry in await self.entries(log, first, last)]
@@ -362,6 +367,11 @@ class MemoryReader:
         else:
             rows.sort(key=lambda row: (getattr(row, order) is not None, getattr(row, order), row[0]), reverse=True)
         return rows[:limit]
+
+    async def due(self, kind: str) -> list[Due]:
+        """See `Reader.due`."""
+        rows = self._shared.table(DUE).rows
+        return [rows[key] for key in sorted(rows) if str(key).startswith(f"{kind}:")]
 
     async def scan(self, table: Table) -> AsyncIterator[Row]:
         """See `Reader.scan`."""

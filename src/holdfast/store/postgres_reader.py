@@ -9,14 +9,14 @@ from typing import Any
 
 import asyncpg
 
-from holdfast.domain.tables import Entry, Key, Row, Table
+from holdfast.domain.tables import Due, Entry, Key, Row, Table
 from holdfast.errors import Unreachable
 from holdfast.store.columns import shape_of
 from holdfast.store.interface import Checkpoint, LogState
 from holdfast.store.postgres import state_of
 from holdfast.store.postgres_link import CONNECT_TIMEOUT_S, LOST, one_line, refusal, where
 from holdfast.store.postgres_sql import HEAD, rows_statement
-from holdfast.store.questions import question
+from holdfast.store.questions import due_of, question, rare_entries
 
 CONNECTIONS_MAX = 4
 SCAN_ROWS = 500
@@ -63,6 +63,10 @@ class PostgresReader:
         """See `Reader.entries`."""
         return [Entry._make(row) for row in await self._ask(_ENTRIES, log, first, last)]
 
+    async def entries_of(self, log: str, kind: str) -> list[Entry]:
+        """See `Reader.entries_of`."""
+        return [Entry._make(row) for row in await self._ask(rare_entries(kind, _place), log)]
+
     async def leaves(self, log: str, first: int, last: int) -> list[bytes]:
         """See `Reader.leaves`."""
         return [row[0] for row in await self._ask(_LEAVES, log, first, last)]
@@ -102,9 +106,14 @@ class PostgresReader:
         limit: int | None = None,
     ) -> list[Row]:
         """See `Reader.select`."""
-        statement, arguments = question(table, equal, between, order, limit, lambda at: f"${at}")
+        statement, arguments = question(table, equal, between, order, limit, _place)
         make = table.row._make  # type: ignore[attr-defined]
         return [make(row) for row in await self._ask(statement, *arguments)]
+
+    async def due(self, kind: str) -> list[Due]:
+        """See `Reader.due`."""
+        statement, arguments = due_of(kind, _place)
+        return [Due._make(row) for row in await self._ask(statement, *arguments)]
 
     async def scan(self, table: Table) -> AsyncIterator[Row]:
         """See `Reader.scan`."""
@@ -144,3 +153,7 @@ class PostgresReader:
             return list(await self._pool.fetch(statement, *arguments))
         except _ERRORS as error:
             raise refusal(error) from error
+
+
+def _place(at: int) -> str:
+    return f"${at}"

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from holdfast.domain.tables import Table
-from holdfast.store.columns import quoted, shape_of
+from holdfast.domain.tables import DUE, Table
+from holdfast.store.columns import ENTRIES, RARE_KINDS, quoted, shape_of
 
 
 def question(
@@ -35,3 +35,18 @@ def question(
         arguments.append(limit)
         parts.append(f"LIMIT {place(len(arguments))}")
     return " ".join(parts), arguments
+
+
+def rare_entries(kind: str, place: Callable[[int], str]) -> str:
+    """The statement of `Reader.entries_of`; its argument is the log. Only the kind's own words find its index."""
+    assert kind in RARE_KINDS, f"{kind} entries have no index"
+    columns = [name for name in ENTRIES.names if name != "log"]
+    # The kind is a word of our own.
+    return f"SELECT {quoted(columns)} FROM entries WHERE log = {place(1)} AND kind = '{kind}' ORDER BY number"
+
+
+def due_of(kind: str, place: Callable[[int], str]) -> tuple[str, list[str]]:
+    """The statement of `Reader.due` and its arguments: a part of the order of keys."""
+    where = f"WHERE key >= {place(1)} AND key < {place(2)}"
+    # What follows the colon in the order of code points ends the part.
+    return f"SELECT {quoted(shape_of(DUE).names)} FROM due {where} ORDER BY key", [f"{kind}:", f"{kind};"]

@@ -18,7 +18,7 @@ from holdfast.register.tree import EMPTY, HASH_BYTES, frontier_bytes, parse_fron
 from holdfast.store.changes import Changes, changes_of, moves_reference
 from holdfast.store.columns import columns_of, quoted, shape_of
 from holdfast.store.interface import Batch, Checkpoint, LogState
-from holdfast.store.questions import question
+from holdfast.store.questions import due_of, question, rare_entries
 from holdfast.store.sqlite_file import FileLock, connect, connect_reader, refuse, refuse_commit
 
 _HEAD = "log, epoch, batch, frontier, previous"
@@ -229,6 +229,10 @@ class SqliteReader:
         asked = "SELECT number, at_us, kind, body, leaf FROM entries WHERE log = ? AND number BETWEEN ? AND ?"
         return [Entry._make(row) for row in self._ask(f"{asked} ORDER BY number", (log, first, last))]
 
+    async def entries_of(self, log: str, kind: str) -> list[Entry]:
+        """See `Reader.entries_of`."""
+        return [Entry._make(row) for row in self._ask(rare_entries(kind, _place), (log,))]
+
     async def leaves(self, log: str, first: int, last: int) -> list[bytes]:
         """See `Reader.leaves`."""
         asked = "SELECT leaf FROM entries WHERE log = ? AND number BETWEEN ? AND ? ORDER BY number"
@@ -272,7 +276,11 @@ class SqliteReader:
         limit: int | None = None,
     ) -> list[Row]:
         """See `Reader.select`."""
-        return _rows(table, self._ask(*question(table, equal, between, order, limit, lambda at: f"?{at}")))
+        return _rows(table, self._ask(*question(table, equal, between, order, limit, _place)))
+
+    async def due(self, kind: str) -> list[Due]:
+        """See `Reader.due`."""
+        return [Due._make(row) for row in self._ask(*due_of(kind, _place))]
 
     async def scan(self, table: Table) -> AsyncIterator[Row]:
         """See `Reader.scan`."""
@@ -294,6 +302,10 @@ class SqliteReader:
 
     def _ask(self, statement: str, arguments: Sequence[Any] = ()) -> list[Any]:
         return _ask(self._connection, statement, arguments)
+
+
+def _place(at: int) -> str:
+    return f"?{at}"
 
 
 def _ask(connection: sqlite3.Connection, statement: str, arguments: Sequence[Any]) -> list[Any]:

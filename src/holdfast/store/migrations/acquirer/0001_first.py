@@ -34,6 +34,7 @@ STATEMENTS = (
         "leaf" bytea NOT NULL,
         PRIMARY KEY ("log", "number")
     )""",
+    """CREATE INDEX "entries_finding" ON "entries" ("log", "number") WHERE "kind" = 'finding'""",
     """CREATE TABLE "nodes" (
         "log" text COLLATE "C" NOT NULL,
         "level" bigint NOT NULL,
