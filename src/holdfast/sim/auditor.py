@@ -26,6 +26,7 @@ from holdfast.domain.records import ACCOUNTS, ANSWERS, BATCHES, DEVICES, FREEZES
 from holdfast.domain.tables import Table
 from holdfast.sim import amounts, findings, own_rows
 from holdfast.sim.folds import entry_of
+from holdfast.sim.labels import TAKEN_BACK, Labels
 from holdfast.sim.logbook import Complain, Facts, Given, Kept, read
 from holdfast.sim.own_book import OwnAnswer, OwnBook
 from holdfast.sim.own_journal import OwnJournal
@@ -54,8 +55,11 @@ def beside(said: list[tuple[str, str, int]]) -> list[tuple[str, str, int]]:
 class Auditor:
     """Audits one world; complaints are sentences that begin with the invariant."""
 
-    def __init__(self, register: Kept, book: Kept, given: Given, complain: Complain) -> None:
+    def __init__(
+        self, register: Kept, book: Kept, given: Given, complain: Complain, labels: Labels | None = None
+    ) -> None:
         self._complain = complain
+        self._labels = labels or Labels()
         self._given = given
         self._register_rows, self._book_rows = register, book
         self.register = OwnRegister(_logs(register, "register", "acquirer", given, complain), complain)
@@ -257,6 +261,9 @@ class Auditor:
     def receipts(self, receipts: Iterable[Receipt]) -> None:
         """Whatever was printed as approved is in force (I1)."""
         for receipt in receipts:
+            if self._labels.has(receipt.trace_key, TAKEN_BACK):
+                # What came of it is what terminal and register agree on.
+                continue
             request = self.register.requests.get(receipt.trace_key)
             if not self._stands(receipt.trace_key) or (request and request.amount_minor != receipt.amount_minor):
                 state = request.outcome if request is not None else "not registered"

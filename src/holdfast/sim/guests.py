@@ -1,10 +1,10 @@
 """What guests want and how often, and what a merchant knows of them: the slips of holds and sales.
 
 A hotel's guest leaves a hold, raises it, pays in one go or in parts, sometimes changes his mind, and comes back for
-his money; another just buys something.
+his money, at once or days later; another just buys something. Now and then a cashier mistypes, and puts it right.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from random import Random
 from typing import Any
@@ -23,8 +23,12 @@ WISHES = (
     ("wrong date", 3),
     ("wrong code", 2),
     ("second completion", 5),
+    ("complete at two tills", 3),
+    ("mistyped completion", 2),
+    ("mistyped hold", 2),
     ("advise", 7),
     ("advise over ceiling", 1),
+    ("second advice", 1),
     ("void", 6),
     ("void in part", 2),
     ("void-completion", 6),
@@ -49,17 +53,30 @@ COMMANDS = {
     "wrong date": "complete",
     "wrong code": "complete",
     "second completion": "complete",
+    "complete at two tills": "complete",
+    "mistyped completion": "complete",
+    "mistyped hold": PRE_AUTH,
     "advise over ceiling": "advise",
+    "second advice": "advise",
     "void in part": "void",
     "refund too much": "refund",
     "forged chip": PRE_AUTH,
 }
 """The command of the till for a wish that is not named like it."""
 
+FOLLOWS = {
+    "mistyped completion": "void-completion",
+    "mistyped hold": "void",
+}
+"""What a cashier does at once about an amount that he mistyped; the right one comes after that."""
+
 OF_TERMINAL = frozenset({"sign-on", "sign-off", "echo", "settle"})
 POSTS = frozenset({"complete", "advise", "sale"})
 OF_POSTS = frozenset({"void-completion", "void-sale", "refund"})
 PLACES = frozenset({PRE_AUTH, "moto", "sale"})
+
+OLD_SHARE = 0.8
+"""So often a guest who comes days later comes about what he left then."""
 
 
 class Posting:
@@ -121,33 +138,39 @@ class Slip:
 
 
 class Notebook:
-    """The slips of one merchant."""
+    """The slips of one merchant; those of earlier days are taken up first when guests come back."""
 
     def __init__(self) -> None:
         self.slips: list[Slip] = []
+        self._old_n = 0
 
-    def for_wish(self, wish: str, dice: Random) -> tuple[Slip | None, Posting | None]:
-        """The slip that a wish is about, and its posting."""
-        command = COMMANDS.get(wish, wish)
+    def turn_page(self) -> None:
+        """Another day begins: what is in the book now is old."""
+        self._old_n = len(self.slips)
+
+    def for_wish(self, wish: str, dice: Random, of: Slip | None = None) -> tuple[Slip | None, Posting | None]:
+        """The slip that a wish is about, and its posting; `of` is the only one that it may be about."""
+        command, slips = COMMANDS.get(wish, wish), [of] if of is not None else self.slips
         if command in OF_POSTS:
-            return self._posting(command, dice)
-        return self._some(dice, "completed" if wish == "second completion" else "open"), None
+            return self._posting(command, slips, dice)
+        state = "completed" if wish.startswith("second") else "open"
+        return self._some(dice, [(slip, None) for slip in slips if slip.state == state])
 
-    def _posting(self, command: str, dice: Random) -> tuple[Slip | None, Posting | None]:
+    def _posting(self, command: str, slips: Sequence[Slip], dice: Random) -> tuple[Slip | None, Posting | None]:
         wanted = {"void-completion": ("complete",), "void-sale": ("sale",)}.get(command, tuple(sorted(POSTS)))
         found = [
             (slip, posting)
-            for slip in self.slips
+            for slip in slips
             for posting in slip.postings
             if posting.command in wanted and posting.left_minor > 0
         ]
-        return _recent(dice, found) if found else (None, None)
+        return self._some(dice, found)
 
-    def _some(self, dice: Random, state: str) -> Slip | None:
-        fitting = [slip for slip in self.slips if slip.state == state]
-        return _recent(dice, fitting) if fitting else None
-
-
-def _recent(dice: Random, found: list[Any]) -> Any:
-    """One of them; recent ones are more likely."""
-    return found[-1 - min(int(dice.expovariate(0.4)), len(found) - 1)]
+    def _some(self, dice: Random, found: Sequence[tuple[Slip, Posting | None]]) -> tuple[Slip | None, Posting | None]:
+        """One of them; an old one where there is any, as a rule; else recent ones are more likely."""
+        if not found:
+            return None, None
+        if self._old_n and dice.random() < OLD_SHARE:
+            old = set(map(id, self.slips[: self._old_n]))
+            found = [each for each in found if id(each[0]) in old] or found
+        return found[-1 - min(int(dice.expovariate(0.4)), len(found) - 1)]

@@ -6,6 +6,8 @@ label is a complaint, and so is a label that calls for a finding and has none.
 
 from typing import NamedTuple
 
+TAKEN_BACK = "taken back"
+"""A cashier cancelled what was approved: a receipt may have been printed, and is no proof any more."""
 ADVISED = "advised"
 """A merchant told of a completion that was done already; rules or the issuer may object to it."""
 UPLOADED = "uploaded otherwise"

@@ -18,6 +18,7 @@ from holdfast.parties.step import Party, Received
 from holdfast.runtime.engine import Engine
 from holdfast.runtime.links import Links
 from holdfast.sim.faults import CRASH_AFTER, CRASH_BEFORE, STALL, UNKNOWN, Faults, between
+from holdfast.sim.labels import Labels
 from holdfast.sim.network import Between, End, Network, as_it_is
 from holdfast.sim.scheduler import Scheduler
 from holdfast.store.memory import MemoryDatabase, MemoryStore, crash
@@ -52,6 +53,7 @@ class Stage(NamedTuple):
     network: Network
     seed: str
     complain: Callable[[str], None]
+    labels: Labels
 
 
 class Site:

@@ -156,6 +156,15 @@ class StandardTerminal:
         else:
             self._ask(name, arguments)
 
+    def cancel(self) -> bool:
+        """The cancel key: what is under way is dealt with as if nobody had answered. An errand goes on."""
+        paper = self.open_paper
+        if not self.ready or self._tell is None or paper is None or paper.tries:
+            return False
+        self._wait += 1
+        self._follow_up(paper)
+        return True
+
     def _why_not(self, name: str) -> str:
         if not self.ready or self._end is None:
             return "acquirer not reachable"

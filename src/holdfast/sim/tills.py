@@ -7,11 +7,12 @@ from typing import Any
 from holdfast.domain.records import DEVICES, SALES, Device, Sale
 from holdfast.parties.entered import KINDS
 from holdfast.parties.step import Command
+from holdfast.sim.habits import Tell
+from holdfast.sim.labels import TAKEN_BACK
 from holdfast.sim.machine import Machine, Stage
 from holdfast.sim.plan import merchant_names, terminal_master_key
 from holdfast.sim.standard import StandardTerminal
 from holdfast.sim.standard_messages import refusal
-from holdfast.sim.workload import Tell
 
 OPERATOR, ADMINISTRATOR = "01", "99"
 DOWNLOAD = "1"
@@ -49,6 +50,20 @@ class OurTill:
         callers.append(links.add_caller(told))
         self.machine.engine.offer(Command(callers[0], name, arguments, operator))
         self.machine.wake()
+
+    def cancel(self) -> bool:
+        """A request that is under way cannot be called back: the terminal says so."""
+        device = self.device
+        if not self.machine.ready or device is None or not device.in_flight:
+            return False
+        self.command("reverse", {"trace_key": device.in_flight}, forget)
+        return True
+
+    def take_back(self, told: Mapping[str, Any]) -> None:
+        """It is undone as long as it is the last one; until then nobody has the receipt in hand."""
+        if told["outcome"] == "approved":
+            self._stage.labels.put(told["trace_key"], TAKEN_BACK)
+            self.command("reverse", {"trace_key": told["trace_key"]}, forget)
 
     def _as_read(self, name: str, value: Mapping[str, Any]) -> Mapping[str, Any]:
         """The receipt: the outcome, and the date that the slip shows."""
@@ -124,6 +139,13 @@ class StandardTill:
         if value["outcome"] == "approved" and value.get("trace_key"):
             self._printed(self.name, value)
         tell(value)
+
+    def cancel(self) -> bool:
+        """The request that is under way is reversed."""
+        return self.terminal.cancel()
+
+    def take_back(self, told: Mapping[str, Any]) -> None:
+        """What was approved is approved: it can be voided."""
 
     @property
     def clean(self) -> bool:

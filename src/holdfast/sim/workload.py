@@ -2,23 +2,25 @@
 
 A cashier serves one till. Cardholders come whether or not the till works; whoever waits is served later. What was
 approved goes into the merchant's notebook, from which another till of the same merchant may complete or void it. A
-cashier who was told "unknown" treats the slip as if nothing had happened, which is what the promise allows.
+cashier who was told "unknown" treats the slip as if nothing had happened, which is what the promise allows. What he
+does while the answer is on its way is in `habits`.
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
 from random import Random
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from holdfast.clock import MINUTE_US, SECOND_US, local
 from holdfast.money import percent_of
 from holdfast.parties.entered import KINDS
-from holdfast.sim.guests import COMMANDS, OF_TERMINAL, PLACES, PRE_AUTH, WISHES, Notebook, Posting, Slip
+from holdfast.sim.guests import COMMANDS, FOLLOWS, OF_TERMINAL, PLACES, PRE_AUTH, WISHES, Notebook, Posting, Slip
+from holdfast.sim.habits import Habits, Till
+from holdfast.sim.machine import Stage
 from holdfast.sim.plan import choose_card
 from holdfast.sim.purses import Purse
-from holdfast.sim.scheduler import Scheduler
 
 GUESTS_PER_MINUTE = 1.6
 """At each till: so that 300 requests in 30 minutes are reached in a hostile world too."""
@@ -36,34 +38,26 @@ SETTLES_AFTER_ADVICE_SHARE = 0.2
 SETTLES_SHARE = 0.6
 """So many tills are settled at closing time."""
 
-Tell = Callable[[Mapping[str, Any]], None]
-
-
-class Till(Protocol):
-    """What stands before a cashier."""
-
-    name: str
-
-    def command(self, name: str, arguments: Mapping[str, Any], tell: Tell) -> None:
-        """One command; `tell` is called once, unless the power goes off before."""
-
 
 class Guest(NamedTuple):
-    """Somebody who comes: what he wants, and the dice of all that he does."""
+    """Somebody who comes: what he wants, the dice of all that he does, and the only slip that it may be about."""
 
     wish: str
     dice: Random
+    slip: Slip | None = None
 
 
 class Visit:
     """One guest at the till: what he wants, the slip it is about, and how often it was tried."""
 
-    def __init__(self, wish: str, tries: int, dice: Random) -> None:
-        self.wish = wish
+    def __init__(self, guest: Guest, tries: int) -> None:
+        self.guest = guest
+        self.wish = guest.wish
         self.tries = tries
-        self.dice = dice
+        self.dice = guest.dice
         """The guest's own, so that a day without this guest is otherwise the same."""
-        self.name = COMMANDS.get(wish, wish)
+        self.name = COMMANDS.get(guest.wish, guest.wish)
+        self.cancelled = False
         self.slip: Slip | None = None
         self.posting: Posting | None = None
         self.arguments: dict[str, Any] = {}
@@ -72,24 +66,18 @@ class Visit:
 class Cashier:
     """One cashier at one till, until closing time."""
 
-    def __init__(
-        self,
-        scheduler: Scheduler,
-        till: Till,
-        notebook: Notebook,
-        purse: Purse,
-        complain: Callable[[str], None],
-        seed: str,
-        only: frozenset[str] | None = None,
-    ) -> None:
-        self._scheduler = scheduler
+    def __init__(self, stage: Stage, till: Till, shop: "Shop", only: frozenset[str] | None = None) -> None:
+        self._scheduler = stage.scheduler
         self._till = till
-        self._notebook = notebook
-        self._purse = purse
-        self._complain = complain
-        self._seed = f"{seed}/{till.name}"
+        self._notebook = shop.notebook
+        self._purse = shop.purse
+        self._staff = shop.staff
+        self._staff.append(self)
+        self._complain = stage.complain
+        self._seed = f"{stage.seed}/{till.name}"
         self._dice = Random(f"{self._seed}/cashier")
         self._only = only
+        self._habits = Habits(stage, till)
         self.guests: list[str] = []
         """Those who came, by name: `T0000001:7` is the seventh who might come to that till."""
         self._known = 0
@@ -104,6 +92,7 @@ class Cashier:
         span_us = minutes * MINUTE_US
         kinds, weights = zip(*WISHES, strict=True)
         self._closed = False
+        self._notebook.turn_page()
         for _ in range(max(1, round(minutes * GUESTS_PER_MINUTE))):
             dice = self._next_dice()
             at_us, wish = dice.randrange(span_us), dice.choices(kinds, weights)[0]
@@ -121,7 +110,7 @@ class Cashier:
         name = f"{self._till.name}:{self._known}"
         if self._only is None or name in self._only:
             self.guests.append(name)
-            self._scheduler.after(at_us, partial(self._comes, guest))
+            self._scheduler.after(at_us, partial(self.comes, guest))
 
     def power_failed(self) -> None:
         """The till is dark: the guest is sent away, the next one waits for the light."""
@@ -132,7 +121,8 @@ class Cashier:
         self._closed = True
         self._waiting.clear()
 
-    def _comes(self, guest: Guest) -> None:
+    def comes(self, guest: Guest) -> None:
+        """One more guest, who waits for his turn."""
         self._waiting.append(guest)
         self._next()
 
@@ -143,27 +133,50 @@ class Cashier:
     # --- one guest ------------------------------------------------------------------------------------------------
 
     def _serve(self, guest: Guest, tries: int) -> None:
-        visit = self._serving = self._wanted(guest.wish, tries, guest.dice)
+        visit = self._serving = self._wanted(guest, tries)
         self._scheduler.note(f"{self._till.name} {guest.wish} {visit.name}")
         self._scheduler.after(GIVE_UP_US, partial(self._gives_up, visit))
         self._till.command(visit.name, visit.arguments, partial(self._told, visit))
+        if visit.wish == "complete at two tills" and visit.slip is not None and not tries:
+            others = [cashier for cashier in self._staff if cashier is not self]
+            visit.dice.choice(others).comes(Guest("complete", Random(visit.dice.random()), visit.slip))
+        if not tries and self.awaits(visit) and visit.name in KINDS:
+            self._habits.may_show(visit, self)
+
+    def awaits(self, visit: Visit) -> bool:
+        """Whether this guest's answer is still on its way."""
+        return self._serving is visit
+
+    def turns_away(self, visit: Visit) -> None:
+        """The next one is served while the answer is on its way; who waits for nobody finds somebody."""
+        self._serving = None
+        if not self._waiting:
+            self._waiting.append(Guest(PRE_AUTH, Random(visit.dice.random())))
+        self._next()
 
     def _told(self, visit: Visit, told: Mapping[str, Any]) -> None:
-        if self._serving is not visit:
-            return
-        self._serving = None
         outcome, name = told["outcome"], visit.name
         if outcome in ("approved", "stored") and name in KINDS:
+            # Whoever is served by now: the paper comes out of the till.
             self._write_down(visit, told)
         if told.get("trace_key") and name in KINDS:
             self._last_key = told["trace_key"]
+        if not self.awaits(visit):
+            return
+        self._serving = None
+        if visit.cancelled and not self._closed:
+            self._till.take_back(told)
+            self._waiting.appendleft(visit.guest)
+        elif outcome == "approved" and visit.wish in FOLLOWS:
+            right = Guest(visit.name, visit.dice, visit.slip if visit.name == "complete" else None)
+            self._waiting.extendleft((right, Guest(FOLLOWS[visit.wish], visit.dice, visit.slip)))
         if outcome == "stored" and visit.dice.random() < SETTLES_AFTER_ADVICE_SHARE:
             self._waiting.appendleft(Guest("settle", visit.dice))
         refused = outcome == "declined" and not told.get("response_code")
         if refused and not told.get("mistake") and visit.tries < TRIES_MAX and (not self._closed or name == "settle"):
             wish = "sign-on" if told.get("reason") == "not signed on" else visit.wish
             self._serving = visit
-            again = partial(self._again, visit, Guest(wish, visit.dice), visit.tries + 1)
+            again = partial(self._again, visit, visit.guest._replace(wish=wish), visit.tries + 1)
             self._scheduler.after(pause_us(visit.dice), again)
         else:
             self._scheduler.after(pause_us(visit.dice), self._next)
@@ -185,7 +198,7 @@ class Cashier:
             today = local(self._scheduler.now_us).date()
             days = (today + timedelta(days=days) for days in (0, -1, 1))
             placed_on = next((day for day in days if day.strftime("%m%d") == told["date"]), today)
-            slip = Slip(told, visit.arguments["card_of"], placed_on, "open")
+            slip = visit.slip = Slip(told, visit.arguments["card_of"], placed_on, "open")
             self._notebook.slips.append(slip)
             if visit.name == "sale":
                 slip.takes_note("sale", told, None)
@@ -196,23 +209,23 @@ class Cashier:
 
     # --- what is wanted -------------------------------------------------------------------------------------------
 
-    def _wanted(self, wish: str, tries: int, dice: Random) -> Visit:
+    def _wanted(self, guest: Guest, tries: int) -> Visit:
         """The command and its arguments; where there is nothing that it could be about, a new guest comes instead."""
-        visit = Visit(wish, tries, dice)
+        visit, wish, dice = Visit(guest, tries), guest.wish, guest.dice
         if wish in OF_TERMINAL:
             return visit
         if wish == "script":
             visit.arguments = {"paper": self._last_paper}
-            return visit if self._last_paper is not None else self._wanted("echo", tries, dice)
+            return visit if self._last_paper is not None else self._wanted(Guest("echo", dice), tries)
         if wish == "repeat" and self._last_key:
             visit.arguments = {"trace_key": self._last_key}
             return visit
         if visit.name in PLACES or wish == "balance":
             visit.arguments = self._placing(visit)
             return visit
-        visit.slip, visit.posting = self._notebook.for_wish(wish, dice)
+        visit.slip, visit.posting = self._notebook.for_wish(wish, dice, guest.slip)
         if visit.slip is None:
-            return self._wanted(PRE_AUTH, tries, dice)
+            return self._wanted(Guest(PRE_AUTH, dice), tries)
         visit.arguments = self._about(visit, visit.slip)
         return visit
 
@@ -249,11 +262,21 @@ class Cashier:
             return percent_of(posting.left_minor, dice.randrange(20, 80)) or 1 if part else posting.amount_minor
         if visit.wish == "void":
             return slip.amount_minor
+        if visit.wish == "mistyped completion":
+            return percent_of(slip.amount_minor, dice.randrange(101, 116))
         if visit.wish == "exact ceiling":
             return percent_of(slip.amount_minor, 115)
         if visit.wish.endswith("over ceiling"):
             return percent_of(slip.amount_minor, 130) + dice.randrange(1, 5_000)
         return percent_of(slip.amount_minor, dice.randrange(30, 100)) or 1
+
+
+class Shop(NamedTuple):
+    """What the tills of one merchant share: slips, cardholders, and who works there."""
+
+    notebook: Notebook
+    purse: Purse
+    staff: list[Cashier]
 
 
 def pause_us(dice: Random) -> int:

@@ -26,6 +26,7 @@ from holdfast.sim.faults import CUT_OVER, NEW_YEAR, OVERTAKEN, Faults, Hostility
 from holdfast.sim.foreign import ForeignNetwork
 from holdfast.sim.guests import Notebook
 from holdfast.sim.keys import SimKeys
+from holdfast.sim.labels import Labels
 from holdfast.sim.machine import EVERY_POINT, KEEP_US, Line, Machine, Role, Site, Stage
 from holdfast.sim.mishaps import Mishaps
 from holdfast.sim.network import Network, as_it_is
@@ -36,7 +37,7 @@ from holdfast.sim.scheduler import Scheduler
 from holdfast.sim.standard import StandardTerminal
 from holdfast.sim.tills import SYNC_S, OurTill, StandardTill, forget
 from holdfast.sim.witness import Witness
-from holdfast.sim.workload import Cashier
+from holdfast.sim.workload import Cashier, Shop
 from holdfast.store.memory_database import MemoryDatabase
 from holdfast.wire.dialect import ASCII_1987, UNIONPAY
 from holdfast.wire.message import Message
@@ -80,7 +81,8 @@ class World:
         self.only = only
         self.faults = Faults(Hostility.none(), f"{seed}/faults", only)
         network = Network(self.scheduler, self.faults, f"{seed}/network")
-        self.stage = Stage(self.scheduler, self.faults, network, str(seed), self.complain)
+        self.labels = Labels()
+        self.stage = Stage(self.scheduler, self.faults, network, str(seed), self.complain, self.labels)
         self.policy = Policy(release_after_us=self.plan.release_after_s * SECOND_US)
         self._cast = cast
         self._dice = Random(f"{seed}/world")
@@ -121,12 +123,11 @@ class World:
     def _build_terminals(self) -> None:
         self.tills: list[OurTill | StandardTill] = []
         self.cashiers: list[Cashier] = []
-        notebooks = {terminal.merchant_id: Notebook() for terminal in self.plan.terminals}
         purse = Purse(self.plan.cards)
+        shops = {terminal.merchant_id: Shop(Notebook(), purse, []) for terminal in self.plan.terminals}
         for terminal in self.plan.terminals:
             till = self._our_till(terminal) if terminal.ours else self._standard_till(terminal)
-            notebook = notebooks[terminal.merchant_id]
-            cashier = Cashier(self.scheduler, till, notebook, purse, self.complain, str(self.seed), self.only)
+            cashier = Cashier(self.stage, till, shops[terminal.merchant_id], self.only)
             device = till.machine if isinstance(till, OurTill) else till.terminal
             Line(self.stage, device, self.acquirers.machines, UNIONPAY, ACQUIRER, "")
             device.on_crash.append(cashier.power_failed)
@@ -200,7 +201,7 @@ class World:
     def audit(self, quiet: bool = True) -> None:
         """Judge everything that was recorded; complaints are added to `complaints`. After the quiet no hold stands."""
         register, book = self.acquirers.database, self.issuer.database
-        auditor = Auditor(register, book, self.plan, self.complain)
+        auditor = Auditor(register, book, self.plan, self.complain, self.labels)
         auditor.hosts()
         if quiet:
             auditor.ended()
