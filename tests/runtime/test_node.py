@@ -14,7 +14,7 @@ from holdfast.runtime.embedded import EmbeddedPostgres
 from holdfast.runtime.node import address_of, folder_of, issuer_holder, issuer_socket
 from tests.running import holdfast, running, until
 
-CONFIG = NodeConfig("acquirer", "acquirer-1", 1, "postgresql:///x", "/k", "h", "/d", "/l", 3, "/n")
+CONFIG = NodeConfig("acquirer", "acquirer-1", 1, "postgresql:///x", "/k", "h", "/d", "/l", 3, "/n", "/f")
 
 
 @pytest_asyncio.fixture

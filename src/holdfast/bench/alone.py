@@ -19,9 +19,10 @@ from holdfast.keys.algorithms import mac_x919
 from holdfast.keys.file import FileKeys
 from holdfast.parties.exchange import answer_of_issuer
 from holdfast.parties.step import Received
+from holdfast.runtime.business_clock import machine_us
 from holdfast.runtime.config import ACQUIRER, load_node_config
 from holdfast.runtime.logs import open_log
-from holdfast.runtime.node import Node, now_us, take_log
+from holdfast.runtime.node import Node, take_log
 from holdfast.store.postgres import PostgresStore
 from holdfast.wire.codec import decode, encode
 from holdfast.wire.dialect import ASCII_1987
@@ -40,7 +41,7 @@ class MemoryIssuer:
     def write(self, frame: bytes) -> None:
         """The question comes in, the answer goes to the engine."""
         message = decode(ASCII_1987, frame[2:])
-        body = encode(ASCII_1987, answer_of_issuer(message, "00", "123456", now_us(), Policy()))
+        body = encode(ASCII_1987, answer_of_issuer(message, "00", "123456", machine_us(), Policy()))
         sealed = put_mac(body, mac_x919(ZONE_MAC, mac_block(ASCII_1987, body)).hex()[:8].upper())
         self._node.driver.offer(Received(0, ISSUER_ID, decode(ASCII_1987, sealed)))
 

@@ -168,6 +168,7 @@ def _alone_node(ground: Ground, number: int, listener: socket.socket) -> NodeCon
         log=str(ground.folder.logs / f"{name}.log"),
         listen=listener.fileno(),
         issuer_notice="",
+        folder=str(ground.folder.path),
     )
 
 

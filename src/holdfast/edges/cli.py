@@ -22,6 +22,7 @@ COMMANDS = {
     "status": "holdfast.edges.status:status",
     "doctor": "holdfast.edges.doctor:doctor",
     "sample": "holdfast.edges.sample:sample",
+    "clock": "holdfast.edges.clock:app",
     "import": "holdfast.edges.importing:import_file",
     "keys": "holdfast.edges.keys:app",
     "terminal": "holdfast.edges.terminal:app",

@@ -26,8 +26,9 @@ from holdfast.edges.terminal import load_sample
 from holdfast.errors import HoldfastError, Unreachable
 from holdfast.money import format_amount
 from holdfast.parties.settings import TerminalSettings
+from holdfast.runtime.business_clock import BusinessClock, follow
 from holdfast.runtime.config import Address, parse_address
-from holdfast.runtime.pos import Pos, now_us
+from holdfast.runtime.pos import Pos
 from holdfast.sim.relay import Fate, Relay
 
 DEFAULT_FOLDER = Path("holdfast-demo")
@@ -122,6 +123,7 @@ class Story:
     async def terminal(self, terminal_id: str, address: Address) -> Pos:
         """A terminal of the sample, signed on."""
         (self.folder / "terminals").mkdir(mode=0o700, exist_ok=True)
+        follow(self.folder / "terminals", self.folder / "acquirer")
         settings = TerminalSettings(terminal_id, int(PATIENCE_S * SECOND_US))
         pos = await Pos.open(self.folder / "terminals", settings, lambda event, **facts: None)
         if await pos.device() is None:
@@ -264,10 +266,15 @@ class Story:
         if sale is not None and device is not None:
             sys.stdout.write("\n" + "".join(f"      {line}\n" for line in slip(sale, device).splitlines()))
 
+    def business_clock(self) -> BusinessClock:
+        """The clock of everybody here; the demonstration may run again after it was advanced."""
+        return BusinessClock(self.folder / "acquirer")
+
     def linked(self, placed: Mapping[str, Any], amount_minor: int, name: str) -> dict[str, Any]:
         """The arguments of a completion of that hold."""
+        today = mmdd(self.business_clock().now_us())
         code = placed["authorization_code"]
-        return {"amount_minor": amount_minor, "authorization_code": code, "date": mmdd(now_us()), "card": card(name)}
+        return {"amount_minor": amount_minor, "authorization_code": code, "date": today, "card": card(name)}
 
     def holdfast(self, *arguments: str) -> str:
         """What a command of ours prints about this installation."""

@@ -15,7 +15,7 @@ from holdfast.domain.commands import BALANCE, INCREMENT, MOTO, PRE_AUTHORIZATION
 from holdfast.edges import sample
 from holdfast.errors import BadInput
 from holdfast.money import CURRENCY_CNY
-from holdfast.runtime.pos import Pos, now_us
+from holdfast.runtime.pos import Pos
 from holdfast.sim.chip_card import ChipCard
 
 ASKS_ISSUER = frozenset({PRE_AUTHORIZATION, INCREMENT, SALE, BALANCE})
@@ -71,7 +71,7 @@ async def asking_chip(pos: Pos, presented: Presented, kind: Kind, arguments: Map
     packed = chip.generate(
         arguments.get("amount_minor") or 0,
         CURRENCY_CNY,
-        local(now_us(), pos.settings.zone).strftime("%y%m%d"),
+        local(pos.now_us(), pos.settings.zone).strftime("%y%m%d"),
         token_bytes(4),
         transaction_type=kind.processing_code[:2],
         with_pin=bool(arguments.get("pin")),

@@ -18,7 +18,7 @@ from holdfast.runtime.config import Address, notice_of, parse_address
 from holdfast.runtime.datafolder import DataFolder
 from holdfast.runtime.logs import open_log
 from holdfast.runtime.notify import READY, STOPPING, notify
-from holdfast.runtime.supervise import Plan, Supervisor, bind_listeners
+from holdfast.runtime.supervise import Plan, Supervisor, bind_listeners, recall_clock
 
 DEFAULT_POS = Address("127.0.0.1", 9000)
 WORKERS_MAX = 16
@@ -79,6 +79,7 @@ async def start(supervisor: Supervisor, folder: DataFolder, sample: bool) -> Non
         await supervisor.wait_for_doors()
         if await load_sample(folder, dsns):
             tell("sample merchants, terminals and cards are loaded: see `holdfast sample`")
+        await recall_clock(folder, dsns)
     await supervisor.ready()
 
 

@@ -13,6 +13,7 @@ from holdfast.domain.commands import AUDIT
 from holdfast.domain.records import ACCOUNTS, ISSUER_LINKS, IssuerLink
 from holdfast.domain.tables import Entry, Find, Key, Row, Table, Write, put
 from holdfast.ids import mask_pan
+from holdfast.parties.advancing import ADVANCE_CLOCK, note_advance
 from holdfast.parties.installation import import_key
 from holdfast.parties.step import TURN, Command, Decision, KeyOperation, Outcome, RowOf, Step, Turn, Want, pan_hash
 
@@ -33,6 +34,8 @@ def obey(event: Command) -> Decision:
         return open_accounts(event)
     if event.name == "taken-cards":
         return taken_cards(event)
+    if event.name == ADVANCE_CLOCK:
+        return note_advance(event)
     return unknown(event)
 
 

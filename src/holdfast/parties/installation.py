@@ -23,6 +23,7 @@ from holdfast.domain.records import (
 )
 from holdfast.domain.tables import Write, put
 from holdfast.parties import retention
+from holdfast.parties.advancing import ADVANCE_CLOCK, note_advance
 from holdfast.parties.step import TURN, Command, Decision, KeyOperation, Outcome, Step, Want, pan_hash
 
 
@@ -37,6 +38,8 @@ def obey(event: Command) -> Decision:
         return take_in(event)
     if event.name == retention.RETIRE:
         return retention.retire(event)
+    if event.name == ADVANCE_CLOCK:
+        return note_advance(event)
     return unknown(event)
 
 

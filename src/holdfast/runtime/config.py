@@ -57,7 +57,8 @@ class NodeConfig(NamedTuple):
 
     `holder` names the process in the lease of its log: the same at each start, so that it gets its log back at once.
     `listen` is the file descriptor of the socket that it accepts on (the supervisor keeps it open across restarts).
-    `issuer_notice` is the file that says where the active issuer is.
+    `issuer_notice` is the file that says where the active issuer is. `folder` is the data folder, where a sandbox has
+    its clock.
     """
 
     party: str
@@ -70,6 +71,7 @@ class NodeConfig(NamedTuple):
     log: str
     listen: int
     issuer_notice: str
+    folder: str
 
     def dump(self) -> bytes:
         """One line."""

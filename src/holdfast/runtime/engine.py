@@ -17,7 +17,7 @@ from holdfast.keys.interface import Keys
 from holdfast.parties.step import Event, Party, Received, Step, Turn
 from holdfast.register import checkpoint as notes
 from holdfast.register.tree import append, root
-from holdfast.runtime.links import Answering, Links, Sending
+from holdfast.runtime.links import Links, Ready
 from holdfast.runtime.reading import Asker, Deferred, PartyFailed, Reading, ReferenceCache, broken
 from holdfast.store.interface import Batch, Checkpoint, LogState, Store, Transaction
 
@@ -67,7 +67,9 @@ class Engine:
         log: Log,
         holder: str,
         names: Sequence[str],
+        leaps: Callable[[], int] = lambda: 0,
     ) -> None:
+        """`leaps` counts how often the clock has been advanced: what came due by that is decided on first."""
         self._party = party
         self._store = store
         self._keys = keys
@@ -81,6 +83,8 @@ class Engine:
         self.signed: Checkpoint | None = None
         """The newest checkpoint of this log that this engine signed."""
         self._due_now = False
+        self._leaps = leaps
+        self._leaps_seen = leaps()
         self.waiting: deque[Event] = deque()
         self._put_off: list[Event] = []
         """What a party wants to decide on again, with whatever comes next: an answer, or due rows."""
@@ -128,6 +132,7 @@ class Engine:
 
     async def _decide_together(self, events: list[Event], claim: bool) -> Done:
         for _ in range(CONFLICTS_MAX):
+            claim = self._leapt() or claim
             try:
                 return await self._batch(events, claim)
             except Conflict:
@@ -135,6 +140,13 @@ class Engine:
             except (PartyFailed, Unstorable):
                 break
         return await self._decide_alone(events, claim)
+
+    def _leapt(self) -> bool:
+        """Whether the clock was advanced since the last batch: an answer that waits here is late by the new time, and
+        must not be taken for one in time.
+        """
+        before, self._leaps_seen = self._leaps_seen, self._leaps()
+        return self._leaps_seen != before
 
     async def _decide_alone(self, events: list[Event], claim: bool) -> Done:
         """One by one: a culprit then fails alone, and its refusal is recorded. What is done leaves `events`."""
@@ -151,6 +163,7 @@ class Engine:
         failure: PartyFailed | None = None
         conflicts = 0
         while True:
+            self._leapt()
             try:
                 return await self._batch([event], False, failure)
             except Conflict as error:
@@ -185,6 +198,8 @@ class Engine:
             await reading.gather([*due, *events])
             # Read anew: the rows may have been waited for, and what is decided now comes after what had them.
             now_us = self._now_us()
+            if self._leaps() != self._leaps_seen:
+                raise Conflict("the clock was advanced meanwhile")
             steps, deferred = self._step_in_order(reading, now_us)
             ready = self._sendable(steps, reading.askers, failure)
             batch = self._batch_of(steps)
@@ -221,9 +236,7 @@ class Engine:
             steps.append(step)
         return steps, deferred
 
-    def _sendable(
-        self, steps: list[Step], askers: list[Asker], failure: PartyFailed | None
-    ) -> list[Sending | Answering]:
+    def _sendable(self, steps: list[Step], askers: list[Asker], failure: PartyFailed | None) -> list[Ready]:
         """What is to be sent. Something that cannot be encoded fails the batch; a refusal is recorded all the same."""
         try:
             return self._prepare(steps)
@@ -233,9 +246,9 @@ class Engine:
             # Whose it was shows when the events go one by one.
             raise PartyFailed(askers[0].event, error) from error
 
-    def _prepare(self, steps: list[Step]) -> list[Sending | Answering]:
+    def _prepare(self, steps: list[Step]) -> list[Ready]:
         """Encode before the commit: what cannot be encoded must not be promised."""
-        ready: list[Sending | Answering] = []
+        ready: list[Ready] = []
         for step in steps:
             if step.wait is not None:
                 self._links.wait(*step.wait)
@@ -268,7 +281,7 @@ class Engine:
             return
         self._head = batch.after
 
-    def _send(self, ready: list[Sending | Answering], steps: list[Step]) -> None:
+    def _send(self, ready: list[Ready], steps: list[Step]) -> None:
         """Only here does anything leave: the batch is durable."""
         self._links.deliver(ready)
         self._put_off += [step.again for step in steps if step.again is not None]

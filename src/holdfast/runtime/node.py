@@ -12,9 +12,8 @@ import resource
 import signal
 import socket
 import sys
-import time
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,9 +25,12 @@ from holdfast.domain.records import ACQUIRER_TABLES, ISSUER_TABLES, ISSUERS
 from holdfast.errors import BadInput, Fenced, HoldfastError, StoreError, Unreachable
 from holdfast.keys.file import FileKeys
 from holdfast.parties.acquirer import Acquirer
+from holdfast.parties.advancing import ADVANCE_CLOCK
 from holdfast.parties.issuer import Issuer
 from holdfast.parties.restored import Restored
-from holdfast.runtime import continuity, launcher
+from holdfast.parties.step import Command
+from holdfast.runtime import advances, continuity, launcher
+from holdfast.runtime.business_clock import Advance, BusinessClock, machine_us
 from holdfast.runtime.config import (
     ACQUIRER,
     HERE,
@@ -92,12 +94,20 @@ class Node:
         self.links = CountedLinks(keys)
         issues = config.party == ISSUER
         party = Issuer(Policy()) if issues else Acquirer(Policy(), self.logs.ended)
-        self.engine = Engine(party, store, keys, self.links, now_us, log, config.holder, self.logs.names)
+        self.clock = BusinessClock(Path(config.folder))
+        self._recorded: set[str] = set()
+        """The advances of the clock that our log tells of, or that happened before it began."""
+        self._taken_up: set[str] = set()
+        """These, and those that are being recorded."""
+        names = self.logs.names
+        self.engine = Engine(
+            party, store, keys, self.links, self.clock.now_us, log, config.holder, names, self.clock.leaps
+        )
         self.driver = Driver(self.engine, self.links, log)
         dialect, limits = (ASCII_1987, HOST_LIMITS) if issues else (UNIONPAY, Limits(links_max=room_for_links()))
         self.station = Station(self.links, self.engine, self.driver.wake, log, dialect, limits)
         self.door = Door(self.links, self.driver.offer, self.status)
-        self.kept = KeptCheckpoint(Path(config.keys), now_us())
+        self.kept = KeptCheckpoint(Path(config.keys), machine_us())
 
     async def go_on(self) -> None:
         """Make sure that the log which was taken is as long as it ever was; RegisterBroken when it is not.
@@ -109,10 +119,33 @@ class Node:
         if head.log == self.logs.first and head.frontier.size == 0:
             told = continuity.newest_restoration(keys, self._keys.public_key())
             writer = Engine(
-                Restored(), self._store, self._keys, self.links, now_us, self.log, self.config.holder, (head.log,)
+                *(Restored(), self._store, self._keys, self.links, self.clock.now_us, self.log),
+                *(self.config.holder, (head.log,)),
             )
             await continuity.record_restore(writer, self.logs, told)
             await self.engine.take()
+        known = self.clock.advances
+        missing = await advances.unrecorded(self.config.dsn, self.config.party, head.log, known)
+        self._recorded = {advance.id for advance in known} - {advance.id for advance in missing}
+        self._taken_up = set(self._recorded)
+        self.record_advances()
+        await self.engine.turn(claim=False)
+
+    def record_advances(self) -> None:
+        """Have every advance of a sandbox's clock recorded; one that is appointed, before it takes place."""
+        for advance in self.clock.advances:
+            if advance.id not in self._taken_up:
+                self._taken_up.add(advance.id)
+                self._record(advance)
+
+    def _record(self, advance: Advance) -> None:
+        def told(answer: Mapping[str, Any]) -> None:
+            self.links.drop(caller)
+            if answer["ok"]:
+                self._recorded.add(advance.id)
+
+        caller = self.links.add_caller(told)
+        self.driver.offer(Command(caller, ADVANCE_CLOCK, advances.facts_of(advance), advance.actor))
 
     async def serve(self, listener: socket.socket) -> None:
         """Accept connections and run the engine until it is told to stop; the log has been taken."""
@@ -132,12 +165,17 @@ class Node:
         head = self.engine.head
         self.log("serving", log=head.log, epoch=head.epoch, entries=head.frontier.size)
         try:
-            await self.driver.run(self.station.relax, self.each_second)
+            await self.driver.run(self.after_turn, self.each_second)
             self.kept.keep(self.engine.signed)
         finally:
             self.door.close()
             self.station.close()
         self.log("drained", waiting=len(self.engine.waiting))
+
+    def after_turn(self) -> None:
+        """Before the engine rests."""
+        self.station.relax()
+        self.record_advances()
 
     def each_second(self) -> None:
         """After the engine has signed what it wrote."""
@@ -157,7 +195,13 @@ class Node:
             "in_flight": self.links.in_flight,
             "links": len(self.station.open),
             "hosts": sorted(self.links.hosts()),
+            "advance": self.newest_advance(),
         }
+
+    def newest_advance(self) -> str:
+        """The id of the advance that our clock has followed last, once the log tells of it; "" before the first."""
+        newest = self.clock.newest
+        return newest if newest in self._recorded else ""
 
 
 def room_for_links() -> int:
@@ -172,11 +216,6 @@ def raise_file_limit() -> None:
     wanted = FILES_MAX if hard == resource.RLIM_INFINITY else min(hard, FILES_MAX)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def now_us() -> int:
-    """The clock of the machine."""
-    return time.time_ns() // 1000
 
 
 # --- the acquirer's worker ----------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from holdfast.parties.page import believed
 from holdfast.parties.settings import ACQUIRER, TerminalSettings
 from holdfast.parties.step import Command
 from holdfast.parties.terminal import Terminal
+from holdfast.runtime.business_clock import BusinessClock
 from holdfast.runtime.config import Address
 from holdfast.runtime.driver import CountedLinks, Driver
 from holdfast.runtime.engine import Engine, Log
@@ -81,23 +82,30 @@ def keys_of(folder: Path) -> FileKeys:
     return FileKeys.open(place)
 
 
-def now_us() -> int:
-    """The terminal's clock."""
-    return time.time_ns() // 1000
-
-
 class Pos:
     """One terminal at work. Use `open`, then commands, then `close`."""
 
-    def __init__(self, keys: FileKeys, store: SqliteStore, reader: SqliteReader, settings: TerminalSettings, log: Log):
+    def __init__(
+        self,
+        keys: FileKeys,
+        store: SqliteStore,
+        reader: SqliteReader,
+        settings: TerminalSettings,
+        clock: BusinessClock,
+        log: Log,
+    ) -> None:
         self.keys = keys
+        self.now_us = clock.now_us
+        """The terminal's clock: business time."""
         self.settings = settings
         self.reader = reader
         self._store = store
         self._log = log
         self._links = CountedLinks(keys)
         party = Terminal(settings)
-        self._engine = Engine(party, store, keys, self._links, now_us, log, "terminal", TERMINAL_LOGS)
+        self._engine = Engine(
+            party, store, keys, self._links, clock.now_us, log, "terminal", TERMINAL_LOGS, clock.leaps
+        )
         self._driver = Driver(self._engine, self._links, log)
         self._station = Station(self._links, self._engine, self._driver.wake, log, UNIONPAY, HOST_LIMITS)
         self._hosts = HostLinks(self._station)
@@ -109,7 +117,7 @@ class Pos:
         path = file_of(folder, settings.terminal_id)
         path.parent.mkdir(mode=0o700, exist_ok=True)
         store = SqliteStore(path, TERMINAL_TABLES)
-        pos = cls(keys_of(folder), store, SqliteReader(path), settings, log)
+        pos = cls(keys_of(folder), store, SqliteReader(path), settings, BusinessClock(folder), log)
         await pos._engine.take()
         pos._running = asyncio.create_task(pos._driver.run(lambda: None, pos._station.sweep))
         return pos

@@ -27,13 +27,15 @@ from holdfast.errors import Unreachable
 from holdfast.keys.file import FileKeys
 from holdfast.keys.folder import SIGNING_FILE
 from holdfast.runtime import config
+from holdfast.runtime.advances import recorded_in
+from holdfast.runtime.business_clock import machine_us, recall
 from holdfast.runtime.config import ACQUIRER, HERE, ISSUER, Address, NodeConfig, Notice
 from holdfast.runtime.continuity import refuse_shortened_party
 from holdfast.runtime.datafolder import DataFolder
 from holdfast.runtime.door import STATUS, call
 from holdfast.runtime.embedded import EmbeddedPostgres
 from holdfast.runtime.engine import Log
-from holdfast.runtime.node import issuer_holder, now_us
+from holdfast.runtime.node import issuer_holder
 from holdfast.runtime.roles import RoleDsns, ensure_database
 from holdfast.store.migrate import migrate
 from holdfast.store.postgres_link import CONNECT_TIMEOUT_S
@@ -160,6 +162,7 @@ class Supervisor:
             if await migrate(dsn, party, party):
                 self._tell(f"database: the {party}'s tables are at the newest version")
             await refuse_shortened_party(dsn, party, self._plan.keys)
+        await recall_clock(self._plan.folder, dsns)
         nodes = self._nodes(dsns)
         self._issuer = Child(nodes[0], self._log, self._tell)
         self._workers = [Child(node, self._log, self._tell) for node in nodes[1:]]
@@ -256,6 +259,7 @@ class Supervisor:
             log=str(folder.logs / f"{name}.log"),
             listen=listen,
             issuer_notice=str(config.issuer_notice_of(folder)),
+            folder=str(folder.path),
         )
 
     def _put_notice(self, ready: bool) -> None:
@@ -266,7 +270,7 @@ class Supervisor:
             workers=self._plan.workers,
             database=self._database,
             keys=str(self._plan.keys),
-            since_us=now_us(),
+            since_us=machine_us(),
             ready=ready,
         )
         config.put_notice(self._plan.folder, notice)
@@ -326,6 +330,13 @@ def open_or_create_keys(keys: Path, fresh: bool) -> None:
         FileKeys.create(keys)
     else:
         FileKeys.open(keys)
+
+
+async def recall_clock(folder: DataFolder, dsns: RoleDsns) -> None:
+    """A sandbox goes on by the clock that its logs tell of; anything else is left without one of its own."""
+    recorded = await recorded_in(dsns)
+    if recorded is not None:
+        recall(folder.path, recorded)
 
 
 async def _has_logs(dsn: str) -> bool:
