@@ -52,11 +52,11 @@ async def open_requests(reader: Reader) -> AsyncIterator[Request]:
             hold_ids.append(key)
         else:
             keys.add(key)
-    for some in _chunks(sorted(keys)):
+    for some in chunks(sorted(keys)):
         for request in (await reader.rows(REQUESTS, some)).values():
             if waits_of(request):
                 yield request
-    for some in _chunks(sorted(hold_ids)):
+    for some in chunks(sorted(hold_ids)):
         for request in await _placing(reader, some):
             # One that also waits for something was there already.
             if not waits_of(request):
@@ -71,5 +71,6 @@ async def _placing(reader: Reader, hold_ids: Sequence[Key]) -> list[Request]:
     return [request for request in rows.values() if request.asked_entry in standing]
 
 
-def _chunks(keys: Sequence[str]) -> Iterable[Sequence[str]]:
+def chunks(keys: Sequence[str]) -> Iterable[Sequence[str]]:
+    """Keys, as many as are asked for at once."""
     return (keys[at : at + KEYS_AT_ONCE] for at in range(0, len(keys), KEYS_AT_ONCE))
