@@ -35,7 +35,7 @@ def retire_later(
 ) -> Retire:
     """`register retire WORDS` when the five years are over: exit code, output, complaint."""
     now_us = retiring.now_us
-    monkeypatch.setattr(retiring, "now_us", lambda: now_us() + 5 * YEAR_DAYS * DAY_US)
+    monkeypatch.setattr(retiring, "now_us", lambda folder: now_us(folder) + 5 * YEAR_DAYS * DAY_US)
 
     def run(*words: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["holdfast", "register", "retire", "--data", str(installation.data), *words])

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from holdfast.runtime.business_clock import BusinessClock
 from holdfast.runtime.config import notice_of, role_dsns
 from holdfast.runtime.datafolder import DataFolder
 from holdfast.runtime.roles import RoleDsns
@@ -27,6 +28,11 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def data_path(data: Path | None) -> Path:
     """The data folder that is meant."""
     return (DEFAULT_DATA if data is None else data).expanduser()
+
+
+def business_time_us(data: Path | None) -> int:
+    """The business time of that installation, microseconds since 1970 UTC."""
+    return BusinessClock(data_path(data)).now_us()
 
 
 def database_of(data: Path | None, db: str, keys: Path | None) -> RoleDsns:

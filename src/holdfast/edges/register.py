@@ -14,7 +14,7 @@ from holdfast.edges import register_output as show_as
 from holdfast.edges.doors import OutcomeUnknown
 from holdfast.edges.open_reader import Installation, installation, open_reader
 from holdfast.edges.output import print_json
-from holdfast.edges.places import DataOption, DbOption, JsonOption, KeysOption
+from holdfast.edges.places import DataOption, DbOption, JsonOption, KeysOption, business_time_us
 from holdfast.edges.register_filters import (
     AmountOption,
     AuthCodeOption,
@@ -81,7 +81,8 @@ def list_rows(
     """List requests in their present state, newest first; with --entries the facts behind them."""
     if open_only and entries:
         raise BadInput("--open lists requests and --entries the facts behind them: leave one out")
-    filters = filters_of(day, terminal, merchant, card_last4, amount, kind, rrn, trace_key, auth_code)
+    now_us = business_time_us(data)
+    filters = filters_of(day, terminal, merchant, card_last4, amount, kind, rrn, trace_key, auth_code, now_us)
     if kind is not None and not entries and filters.kind in show_as.FACTS_ONLY:
         sys.stderr.write(f"holdfast: {kind} is no request but a fact: --entries lists it\n")
     which = Which.ENTRIES if entries else Which.OPEN if open_only else Which.ROWS
@@ -171,7 +172,8 @@ def export_rows(
     json: JsonOption = False,
 ) -> None:
     """Write what `list` would list into a file for spreadsheets (csv, xlsx) or analysis (parquet)."""
-    filters = filters_of(day, terminal, merchant, card_last4, amount, kind, rrn, trace_key, auth_code)
+    now_us = business_time_us(data)
+    filters = filters_of(day, terminal, merchant, card_last4, amount, kind, rrn, trace_key, auth_code, now_us)
     order = exporting.order_of(file, form, entries, force)
     exporting.print_written(run(exporting.export(installation(data, db, keys), filters, order)), json)
 

@@ -1,6 +1,5 @@
 """Which rows of the register are meant: the options of `register list` and `register export`, alike for both."""
 
-import time
 from datetime import date
 from typing import Annotated
 
@@ -35,10 +34,11 @@ def filters_of(
     rrn: str | None,
     trace_key: str,
     auth_code: str | None,
+    now_us: int,
 ) -> Filters:
-    """What these options ask for; BadInput names the one that cannot be."""
+    """What these options ask for at that business time; BadInput names the one that cannot be."""
     return Filters(
-        parse_day(day) if day else None,
+        parse_day(day, now_us) if day else None,
         terminal,
         merchant,
         parse_last4(card_last4) if card_last4 is not None else None,
@@ -50,9 +50,9 @@ def filters_of(
     )
 
 
-def parse_day(text: str) -> date:
+def parse_day(text: str, now_us: int) -> date:
     """`2026-11-22`, or `1122` as a slip says it; anything else is BadInput."""
-    found = date_of_mmdd(text, time.time_ns() // 1000)
+    found = date_of_mmdd(text, now_us)
     if found is not None:
         return found
     try:

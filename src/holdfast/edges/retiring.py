@@ -4,7 +4,6 @@ What was recorded stays: entries, rows and proofs name a card by its mask and a 
 """
 
 import sys
-import time
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +15,7 @@ from holdfast.edges.places import data_path
 from holdfast.errors import Unreachable
 from holdfast.parties.retention import RETIRE
 from holdfast.reading.retention import Look, look, used_since
+from holdfast.runtime.business_clock import BusinessClock
 from holdfast.runtime.config import notice_of, role_dsns
 from holdfast.runtime.datafolder import DataFolder
 from holdfast.store.interface import Reader
@@ -35,9 +35,9 @@ class Retired(NamedTuple):
     dry_run: bool
 
 
-def now_us() -> int:
-    """The wall clock, microseconds since 1970 UTC."""
-    return time.time_ns() // 1000
+def now_us(folder: DataFolder) -> int:
+    """Business time, microseconds since 1970 UTC."""
+    return BusinessClock(folder.path).now_us()
 
 
 async def retire(data: Path | None, dry_run: bool) -> Retired:
@@ -45,7 +45,7 @@ async def retire(data: Path | None, dry_run: bool) -> Retired:
     folder = DataFolder(data_path(data), create=False)
     notice = notice_of(folder)
     async with open_reader(role_dsns(notice.database, Path(notice.keys))) as reader:
-        found = await look(reader, now_us())
+        found = await look(reader, now_us(folder))
         shredded = await _shredded(folder, reader, found, dry_run)
     return Retired(found.cards, shredded, dry_run)
 

@@ -21,6 +21,7 @@ from holdfast.domain.tables import DUE
 from holdfast.edges.output import print_json, print_table
 from holdfast.edges.places import DataOption, DbOption, JsonOption, KeysOption, data_path, database_of
 from holdfast.errors import Unreachable
+from holdfast.runtime.business_clock import BusinessClock, spelled
 from holdfast.runtime.config import ACQUIRER, ISSUER, door_of, issuer_notice_of, notice_of, read_file
 from holdfast.runtime.datafolder import DataFolder
 from holdfast.runtime.door import STATUS, call
@@ -88,6 +89,8 @@ def print_status(shown: dict[str, Any]) -> None:
         running = shown["running"]
         state = "ready" if running["ready"] else "starting"
         print(f"{state}: terminals connect to {running['pos']}, since {running['since']} (pid {running['pid']})")
+        if shown["clock"]["ahead"] != spelled(0):
+            print(f"business time is {shown['clock']['business_time']}, {shown['clock']['ahead']} ahead")
         columns = ("process", "pid", "log", "waiting", "in_flight", "links", "says")
         rows = (tuple(process.get(name, "") for name in columns) for process in shown["processes"])
         print_table("processes", columns, rows)
@@ -111,7 +114,7 @@ def print_status(shown: dict[str, Any]) -> None:
 async def gathered(data: Path | None, db: str, keys: Path | None) -> dict[str, Any]:
     """All of it as one object."""
     dsns = database_of(data, db, keys)
-    shown: dict[str, Any] = {"running": None, "processes": []}
+    shown: dict[str, Any] = {"running": None, "clock": None, "processes": []}
     if not db:
         folder = DataFolder(data_path(data), create=False)
         notice = notice_of(folder)
@@ -121,6 +124,8 @@ async def gathered(data: Path | None, db: str, keys: Path | None) -> dict[str, A
             "ready": notice.ready,
             "since": rfc3339(notice.since_us),
         }
+        clock = BusinessClock(folder.path)
+        shown["clock"] = {"business_time": rfc3339(clock.now_us()), "ahead": spelled(clock.ahead_us)}
         shown["processes"] = [await process_status(folder, name) for name in notice.names]
     return shown | await recorded(dsns)
 
