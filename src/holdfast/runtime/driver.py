@@ -2,7 +2,8 @@
 
 Rule 1: a batch starts when the one before it ended and something waits. Due rows are looked for ten times a second,
 the lease is prolonged once a second, both also when nothing else happens, and never beside a batch.
-Rule 2: a database that is away is waited for; the events wait too, and nothing is answered meanwhile.
+Rule 2: a database that is away is waited for; the events wait too, and nothing is answered meanwhile. Where somebody
+stands and waits, his commands are turned away at once instead, so that nothing is done when he is gone.
 Rule 3: who lost his log to another writer stops at once. So does whoever finds himself in a state that cannot be.
 Rule 4: told to stop, it finishes what it has begun as far as a few seconds allow; the rest is in the database. One that
 does not answer is not waited for any longer than that.
@@ -10,10 +11,11 @@ does not answer is not waited for any longer than that.
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from holdfast.errors import Fenced, StoreError
-from holdfast.parties.step import Event
+from holdfast.parties.step import Command, Event
 from holdfast.runtime.engine import CLAIM_MAX, Engine, Log
 from holdfast.runtime.links import Links
 
@@ -37,10 +39,20 @@ class CountedLinks(Links):
 class Driver:
     """One engine's loop. `offer` and `stop` may be called at any time from the same thread."""
 
-    def __init__(self, engine: Engine, links: CountedLinks, log: Log) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        links: CountedLinks,
+        log: Log,
+        refused: Callable[[Command, bool], Mapping[str, Any]] | None = None,
+    ) -> None:
+        """`refused` makes the outcome of a command that the database refuses (see `Engine.turn_away`); without it
+        commands wait, too.
+        """
         self._engine = engine
         self._links = links
         self._log = log
+        self._refused = refused
         self._wake = asyncio.Event()
         self._until_s: float | None = None
         self._running: asyncio.Task[object] | None = None
@@ -64,6 +76,11 @@ class Driver:
             self._until_s = loop.time() + patience_s
             loop.call_at(self._until_s + LET_GO_S, self._let_go)
             self._wake.set()
+
+    @property
+    def refusing(self) -> bool:
+        """Whether the database refused what was tried last."""
+        return self._back_off_s > 0
 
     @property
     def stopping(self) -> bool:
@@ -137,6 +154,8 @@ class Driver:
         if not self._back_off_s:
             self._log("the database does not answer, waiting for it", reason=str(error))
         self._back_off_s = min(max(2 * self._back_off_s, BACK_OFF_S_MIN), BACK_OFF_S_MAX)
+        if self._refused is not None:
+            self._engine.turn_away(self._refused)
         await asyncio.sleep(self._back_off_s)
 
     def _recover(self) -> None:

@@ -8,13 +8,13 @@ The same engine runs every party, on every store, and in the simulator; so it aw
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from holdfast.domain.tables import DUE, Due, Entry, Write
-from holdfast.errors import CommitUnknown, Conflict, StoreError, Unstorable
+from holdfast.errors import CommitUnknown, Conflict, Fenced, StoreError, Unstorable
 from holdfast.keys.interface import Keys
-from holdfast.parties.step import Event, Party, Received, Step, Turn
+from holdfast.parties.step import Command, Event, Outcome, Party, Received, Step, Turn
 from holdfast.register import checkpoint as notes
 from holdfast.register.tree import append, root
 from holdfast.runtime.links import Links, Ready
@@ -86,6 +86,8 @@ class Engine:
         self._leaps = leaps
         self._leaps_seen = leaps()
         self.waiting: deque[Event] = deque()
+        self._unsure: frozenset[int] = frozenset()
+        """Which of those that wait may have been committed: their identities."""
         self._put_off: list[Event] = []
         """What a party wants to decide on again, with whatever comes next: an answer, or due rows."""
 
@@ -118,10 +120,27 @@ class Engine:
             return Done(0, 0)
         events = self._with_put_off(events)
         try:
-            return await self._decide_together(events, claim)
-        except StoreError:
+            done = await self._decide_together(events, claim)
+        except StoreError as error:
+            if isinstance(error, CommitUnknown):
+                self._unsure = frozenset(id(event) for event in events)
             self.waiting.extendleft(reversed(events))
             raise
+        self._unsure = frozenset()
+        return done
+
+    def turn_away(self, answer: Callable[[Command, bool], Mapping[str, Any]]) -> int:
+        """Give up on the commands that wait, for a database that refuses them; -> how many these were.
+
+        Nothing of them was sent, because nothing of them is known to be durable, and nothing will be. `answer` makes
+        of each what its caller is told; its second argument says that the journal may hold the command all the same.
+        """
+        commands = [event for event in self.waiting if isinstance(event, Command)]
+        self.waiting = deque(event for event in self.waiting if not isinstance(event, Command))
+        for command in commands:
+            ready = self._links.prepare(Outcome(command.caller, answer(command, id(command) in self._unsure)))
+            self._links.deliver([ready] if ready is not None else [])
+        return len(commands)
 
     def _with_put_off(self, events: list[Event]) -> list[Event]:
         """What was put off waits for an answer: it goes behind the last of these, and before what came after them."""
@@ -274,12 +293,21 @@ class Engine:
             await transaction.commit()
         except CommitUnknown:
             await transaction.rollback()
-            head = await self._store.take_log((self.head.log,), self._holder, LEASE_S)
+            head = await self._taken_again()
             self._head = head
             if head.batch != batch.after.batch:
                 raise Conflict("the commit of unknown outcome did not happen") from None
             return
         self._head = batch.after
+
+    async def _taken_again(self) -> LogState:
+        """The log as it is after a commit of unknown outcome, which stays unknown while the database refuses."""
+        try:
+            return await self._store.take_log((self.head.log,), self._holder, LEASE_S)
+        except Fenced:
+            raise
+        except StoreError as error:
+            raise CommitUnknown(f"whether the batch was committed cannot be read: {error}") from error
 
     def _send(self, ready: list[Ready], steps: list[Step]) -> None:
         """Only here does anything leave: the batch is durable."""

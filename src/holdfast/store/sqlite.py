@@ -7,6 +7,7 @@ commit durable when it returns. Everything that is wrong with the file is said w
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from time import monotonic
@@ -20,6 +21,7 @@ from holdfast.store.columns import columns_of, quoted, shape_of
 from holdfast.store.interface import Batch, Checkpoint, LogState
 from holdfast.store.questions import due_of, question, rare_entries
 from holdfast.store.sqlite_file import FileLock, connect, connect_reader, refuse, refuse_commit
+from holdfast.store.sqlite_wal import cut_unfinished
 
 _HEAD = "log, epoch, batch, frontier, previous"
 
@@ -39,14 +41,23 @@ UPDATE logs SET batch = ?, size = ?, frontier = ?, previous = ? WHERE log = ? AN
 class SqliteStore:
     """A terminal's file, opened for writing. `clock_s` measures the lease while the file is open."""
 
-    def __init__(self, path: Path, tables: Sequence[Table], clock_s: Callable[[], float] = monotonic) -> None:
-        """Unreachable when the file is in use or cannot be opened, RegisterBroken when it is damaged."""
+    def __init__(
+        self,
+        path: Path,
+        tables: Sequence[Table],
+        clock_s: Callable[[], float] = monotonic,
+        lock: FileLock | None = None,
+    ) -> None:
+        """Unreachable when the file is in use or cannot be opened, RegisterBroken when it is damaged.
+
+        `lock` is that of the file, where the caller has taken it already; it is given back with the file.
+        """
+        self._path = path
         self._clock_s = clock_s
-        self._lock = FileLock(path)
+        self._lock = lock or FileLock(path)
         try:
-            self._connection = connect(path, tables)
             # We hold the file alone: whoever had a lease on it is gone, and monotonic time ends with its machine.
-            self._connection.execute("UPDATE logs SET lease_until_us = 0")
+            self._connection = connect(path, tables, "UPDATE logs SET lease_until_us = 0")
         except BaseException:
             self._lock.release()
             raise
@@ -83,7 +94,7 @@ class SqliteStore:
         except BaseException:
             self._turn.release()
             raise
-        return SqliteTransaction(self._connection, self._turn)
+        return SqliteTransaction(self._connection, self._turn, self._tidy)
 
     async def reference_version(self) -> int:
         """See `Store.reference_version`."""
@@ -103,28 +114,41 @@ class SqliteStore:
         return round((self._clock_s() + plus_s) * 1_000_000)
 
     def _ask(self, statement: str, arguments: Sequence[Any] = ()) -> list[Any]:
-        return _ask(self._connection, statement, arguments)
+        try:
+            return _ask(self._connection, statement, arguments)
+        except StoreError:
+            self._tidy()
+            raise
 
     def _change(self, statement: str, arguments: Sequence[Any] = ()) -> int:
         try:
             return self._connection.execute(statement, arguments).rowcount
         except sqlite3.Error as error:
+            self._tidy()
             refuse(error)
+
+    def _tidy(self) -> None:
+        """What could not be written leaves nothing that looks like a torn write. A disk that refuses this, too, keeps
+        it: then the journal is checked and mended when it is opened again.
+        """
+        with suppress(OSError):
+            cut_unfinished(self._path)
 
 
 class SqliteTransaction:
-    """One batch. The whole file is locked, so rows need no locks of their own."""
+    """One batch. The whole file is locked, so rows need no locks of their own. `tidy` follows what was refused."""
 
-    def __init__(self, connection: sqlite3.Connection, turn: asyncio.Lock) -> None:
+    def __init__(self, connection: sqlite3.Connection, turn: asyncio.Lock, tidy: Callable[[], None]) -> None:
         self._connection = connection
         self._turn = turn
+        self._tidy = tidy
         self._over = False
 
     async def fetch(self, table: Table, keys: Sequence[Key]) -> dict[Key, Row]:
         """See `Transaction.fetch`."""
         statement = _select(table, f'WHERE "{shape_of(table).key[0]}" = ?')
         rows = (row for key in sorted(set(keys)) for row in self._ask(statement, (key,)))
-        return {row[0]: row for row in _rows(table, rows)}
+        return {row[0]: row for row in rows_made(table, rows)}
 
     async def find(self, finds: Sequence[Find]) -> list[list[Row]]:
         """See `Transaction.find`."""
@@ -142,6 +166,7 @@ class SqliteTransaction:
             self._write(batch, changes_of(batch))
         except sqlite3.Error as error:
             self._end()
+            self._tidy()
             refuse(error)
         except StoreError:
             self._end()
@@ -154,6 +179,7 @@ class SqliteTransaction:
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             self._end()
+            self._tidy()
             refuse_commit(error)
         self._over = True
         self._turn.release()
@@ -188,7 +214,7 @@ class SqliteTransaction:
         conditions = " AND ".join(f'"{name}" = ?' for name, _ in find.where)
         key = shape_of(find.table).key[0]
         statement = _select(find.table, f'WHERE {conditions} ORDER BY "{key}" DESC LIMIT ?')
-        return _rows(find.table, self._ask(statement, [*(value for _, value in find.where), find.limit]))
+        return rows_made(find.table, self._ask(statement, [*(value for _, value in find.where), find.limit]))
 
     def _write(self, batch: Batch, changes: Sequence[Changes]) -> None:
         before, after = batch.before, batch.after
@@ -276,7 +302,7 @@ class SqliteReader:
         limit: int | None = None,
     ) -> list[Row]:
         """See `Reader.select`."""
-        return _rows(table, self._ask(*question(table, equal, between, order, limit, _place)))
+        return rows_made(table, self._ask(*question(table, equal, between, order, limit, _place)))
 
     async def due(self, kind: str) -> list[Due]:
         """See `Reader.due`."""
@@ -289,7 +315,7 @@ class SqliteReader:
         try:
             statement, arguments = question(table, {}, None, None, None, str)
             for row in connection.execute(statement, arguments):
-                for made in _rows(table, [row]):
+                for made in rows_made(table, [row]):
                     yield made
         except sqlite3.Error as error:
             refuse(error)
@@ -319,7 +345,7 @@ def _select(table: Table, rest: str) -> str:
     return f'SELECT {quoted(shape_of(table).names)} FROM "{table.name}" {rest}'
 
 
-def _rows(table: Table, found: Iterable[Sequence[Any]]) -> list[Row]:
+def rows_made(table: Table, found: Iterable[Sequence[Any]]) -> list[Row]:
     """Rows of the table out of SQLite's, whose truth values are integers."""
     truths = _truths(table)
     if not truths:

@@ -1,6 +1,6 @@
 """All that a terminal's file holds, as far as it can be read, for whoever judges whether it is whole.
 
-Nothing is written, not even what SQLite would tidy up; what cannot be read is said and left out. Entries come in order
+Nothing is written, not even what SQLite would tidy up. What cannot be read is said and left out; entries come in order
 up to the first that cannot be read, because a journal is only as good as its unbroken beginning.
 """
 
@@ -10,60 +10,134 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from holdfast.domain.tables import Entry, Key, Row, Table
-from holdfast.errors import Unreachable
+from holdfast.errors import RegisterBroken, Unreachable
 from holdfast.register.tree import Node
-from holdfast.store.columns import CHECKPOINTS, ENTRIES, LOGS, NODES, CheckpointRow, LogRow, Shape, quoted, shape_of
+from holdfast.store.columns import CHECKPOINTS, ENTRIES, LOGS, NODES, CheckpointRow, LogRow, quoted, shape_of
 from holdfast.store.sqlite import rows_made
-from holdfast.store.sqlite_file import BROKEN, open_file, primary_code, why_not_ours
+from holdfast.store.sqlite_file import is_as_made, is_of_another, open_file, primary_code
 from holdfast.store.sqlite_wal import why_torn
+
+_OF_THE_MACHINE = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_READONLY,
+    }
+)
+"""Errors that say nothing about the file."""
+
+_BY_LOG = "WHERE log = ? ORDER BY"
+_PARTS = (
+    (LOGS, f"{_BY_LOG} log"),
+    (ENTRIES, f"{_BY_LOG} number"),
+    (NODES, f'{_BY_LOG} level, "index"'),
+    (CHECKPOINTS, f"{_BY_LOG} size"),
+)
 
 
 class Contents(NamedTuple):
-    """What a file says, and what is wrong with it as a file, the most telling complaint first. `new`: it says nothing
-    yet. Entries and nodes are those of the log `log`.
-    """
+    """What a file says of the log `log` and its rows, and what is wrong with it as a file, the most telling first."""
 
-    new: bool
     complaints: tuple[str, ...]
-    heads: Sequence[LogRow] = ()
-    entries: Sequence[Entry] = ()
-    nodes: Sequence[Node] = ()
-    checkpoints: Sequence[CheckpointRow] = ()
-    rows: Mapping[Table, Sequence[Row]] = {}
+    head: LogRow | None
+    entries: Sequence[Entry]
+    nodes: Sequence[Node]
+    checkpoints: Sequence[CheckpointRow]
+    rows: Mapping[Table, Sequence[Row]]
 
 
-class Damaged(Exception):
-    """This part cannot be read."""
+def contents_of(path: Path, tables: Sequence[Table], log: str) -> Contents | None:
+    """Everything in a file that nobody has open; None for one that another Holdfast made, which is not ours to judge.
 
-
-def contents_of(path: Path, tables: Sequence[Table], log: str) -> Contents:
-    """Everything in a file that nobody has open. Unreachable when the machine will not let it be read."""
-    if not path.exists() or not path.stat().st_size:
-        return Contents(new=True, complaints=())
-    torn = _torn(path)
-    found: dict[str, list[Any]] = {}
-    complaints = [torn] if torn else []
+    Unreachable when the machine will not let it be read.
+    """
     try:
-        with_file = open_file(path, "ro")
-        try:
-            complaints += _own_check(with_file, tables)
-            for name, rows in _parts(with_file, tables, log):
-                found[name] = kept = []
-                try:
-                    kept.extend(_until_damaged(rows, kept))
-                except Damaged as damage:
-                    complaints.append(f"{name} cannot be read: {damage}")
-        finally:
-            with_file.close()
-    except Damaged as damage:
-        complaints.append(str(damage))
-    made = {table: rows_made(table, found.get(table.name, [])) for table in tables}
+        torn = why_torn(path)
+    except OSError as error:
+        raise Unreachable(f"terminal file {path} cannot be read: {error.strerror}") from error
+    complaints = [torn] if torn else []
+    found: dict[str, list[Any]] = {}
+    connection = _opened(path)
+    try:
+        if is_of_another(connection, tables):
+            return None
+        complaints += _complaints_of(connection, tables)
+        for name, rows in _parts(connection, tables, log):
+            found[name] = []
+            found[name].extend(_as_far_as_it_goes(rows, name, complaints, path))
+    except sqlite3.Error as error:
+        complaints.append(_damage_by(error, path))
+    finally:
+        connection.close()
     return Contents(
-        False,
         tuple(complaints),
-        [LogRow._make(row) for row in found.get(LOGS.name, ())],
-        [Entry._make(row) for row in found.get(ENTRIES.name, ())],
-        [Node._make(row) for row in found.get(NODES.name, ())],
+        next((LogRow._make(row) for row in found.get(LOGS.name, ())), None),
+        [Entry._make(row[1:]) for row in found.get(ENTRIES.name, ())],
+        [Node._make(row[1:]) for row in found.get(NODES.name, ())],
         [CheckpointRow._make(row) for row in found.get(CHECKPOINTS.name, ())],
-        made,
+        {table: rows_made(table, found.get(table.name, ())) for table in tables},
     )
+
+
+def values_of(path: Path, table: Table, columns: Sequence[str], keys: Sequence[Key]) -> dict[Key, tuple[Any, ...]]:
+    """These columns of the rows with these keys in a damaged file, as many as can still be read, one by one."""
+    asked = f'SELECT {quoted(columns)} FROM "{table.name}" WHERE "{shape_of(table).key[0]}" = ?'
+    found: dict[Key, tuple[Any, ...]] = {}
+    connection = _opened(path)
+    for key in keys:
+        try:
+            row = connection.execute(asked, (key,)).fetchone()
+        except sqlite3.Error:
+            # What was wrong with the file has been said before this is asked.
+            continue
+        if row is not None:
+            found[key] = row
+    connection.close()
+    return found
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    try:
+        return open_file(path, "ro")
+    except RegisterBroken:
+        raise AssertionError("SQLite reads nothing before it is asked") from None
+
+
+def _complaints_of(connection: sqlite3.Connection, tables: Sequence[Table]) -> Iterator[str]:
+    """What SQLite finds wrong by itself, and whether the tables are defined as we define them."""
+    for (complaint,) in connection.execute("PRAGMA integrity_check(1)"):
+        if complaint != "ok":
+            yield " ".join(complaint.split())
+    if not is_as_made(connection, tables):
+        yield "its tables are not defined as they were"
+
+
+def _parts(connection: sqlite3.Connection, tables: Sequence[Table], log: str) -> Iterator[tuple[str, Iterator[Any]]]:
+    for shape, rest in _PARTS:
+        yield shape.name, _selected(connection, f'SELECT {quoted(shape.names)} FROM "{shape.name}" {rest}', log)
+    for table in tables:
+        shape = shape_of(table)
+        yield shape.name, _selected(connection, f'SELECT {quoted(shape.names)} FROM "{shape.name}"')
+
+
+def _selected(connection: sqlite3.Connection, statement: str, *arguments: str) -> Iterator[Any]:
+    yield from connection.execute(statement, arguments)
+
+
+def _as_far_as_it_goes(rows: Iterator[Any], name: str, complaints: list[str], path: Path) -> Iterator[Any]:
+    try:
+        yield from rows
+    except sqlite3.Error as error:
+        complaints.append(f"{name} cannot be read to the end: {_damage_by(error, path)}")
+
+
+def _damage_by(error: sqlite3.Error, path: Path) -> str:
+    """The error in words, when it is the file's; Unreachable when it is the machine's."""
+    if primary_code(error) in _OF_THE_MACHINE:
+        raise Unreachable(f"terminal file {path} cannot be read: {error}") from error
+    return " ".join(str(error).split())

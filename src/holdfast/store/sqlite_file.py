@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
+from zlib import crc32
 
 from holdfast.domain.tables import Table
 from holdfast.errors import CommitUnknown, Conflict, RegisterBroken, StoreError, Unreachable
@@ -20,8 +21,10 @@ STEPS: tuple[str, ...] = ()
 
 VERSION = 1 + len(STEPS)
 
-_BROKEN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+BROKEN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _SURELY_NOT = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_READONLY})
+
+MENDS = "end this command: the terminal mends its file when it is opened again"
 
 
 class FileLock:
@@ -50,18 +53,21 @@ class FileLock:
             self._file = None
 
 
-def connect(path: Path, tables: Sequence[Table]) -> sqlite3.Connection:
-    """Open or make the file. Unreachable when that is impossible, RegisterBroken when it is damaged."""
+def connect(path: Path, tables: Sequence[Table], first: str) -> sqlite3.Connection:
+    """Open or make the file, and execute the first statement. Unreachable when that is impossible, RegisterBroken when
+    the file is damaged.
+    """
     try:
         _make_private(path)
     except OSError as error:
         raise Unreachable(f"terminal file {path} cannot be opened: {error.strerror}") from error
-    connection = _open(path, "rw")
+    connection = open_file(path, "rw")
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         _assert_whole(connection, path)
         _migrate(connection, path, tables)
+        connection.execute(first)
     except sqlite3.Error as error:
         connection.close()
         refuse_file(error, path)
@@ -75,7 +81,7 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     """Open an existing file so that nothing can be written through it."""
     if not path.is_file():
         raise Unreachable(f"terminal file {path} does not exist: the terminal has not been used yet")
-    connection = _open(path, "ro")
+    connection = open_file(path, "ro")
     try:
         connection.execute("PRAGMA query_only = ON")
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
@@ -87,34 +93,43 @@ def connect_reader(path: Path) -> sqlite3.Connection:
 
 def refuse_file(error: sqlite3.Error, path: Path) -> NoReturn:
     """What an error on opening means."""
-    if _code(error) in _BROKEN:
+    if primary_code(error) in BROKEN:
         raise RegisterBroken(f"terminal file {path} is damaged ({error}): keep it and call support") from error
     raise Unreachable(f"terminal file {path} cannot be opened: {error}") from error
 
 
 def refuse(error: sqlite3.Error) -> NoReturn:
     """What an error of a statement means."""
-    code = _code(error)
-    if code in _BROKEN:
-        raise RegisterBroken(f"the terminal file is damaged ({error}): keep it and call support") from error
+    code = primary_code(error)
+    if code in BROKEN:
+        raise RegisterBroken(f"the terminal file is damaged ({error}): {MENDS}") from error
     if code == sqlite3.SQLITE_CONSTRAINT:
         raise Conflict(f"the terminal file refused a row: {error}") from error
     raise StoreError(f"the terminal file refused: {error}") from error
 
 
 def refuse_commit(error: sqlite3.Error) -> NoReturn:
-    """What an error of a commit means: only where SQLite says why it did nothing is it sure that it did nothing."""
-    if _code(error) in _SURELY_NOT | _BROKEN:
+    """What an error of a commit means: only where SQLite says why it did nothing is it sure that it did nothing.
+
+    A page that could not be written is one of these: the mark of the commit is written behind all others.
+    """
+    if primary_code(error) in _SURELY_NOT | BROKEN or error_code(error) == sqlite3.SQLITE_IOERR_WRITE:
         refuse(error)
     raise CommitUnknown(f"the terminal file may or may not hold the batch: {error}") from error
 
 
-def _code(error: sqlite3.Error) -> int:
-    """The primary code below the extended one; 0 where Python itself complains."""
-    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+def error_code(error: sqlite3.Error) -> int:
+    """The extended code; 0 where Python itself complains."""
+    return int(getattr(error, "sqlite_errorcode", 0))
 
 
-def _open(path: Path, mode: str) -> sqlite3.Connection:
+def primary_code(error: sqlite3.Error) -> int:
+    """The primary code below the extended one."""
+    return error_code(error) & 0xFF
+
+
+def open_file(path: Path, mode: str) -> sqlite3.Connection:
+    """A connection to an existing file, in autocommit; `mode` is "rw" or "ro"."""
     try:
         return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None)
     except sqlite3.Error as error:
@@ -146,20 +161,48 @@ def _migrate(connection: sqlite3.Connection, path: Path, tables: Sequence[Table]
     if version > VERSION:
         raise Unreachable(f"terminal file {path} was written by a newer Holdfast: use that one")
     if version == 0:
-        statements = [statement for shape in shapes_of(tables) for statement in create_sqlite(shape)]
-        _step(connection, [*statements, "INSERT INTO versions VALUES ('reference', 0)"], VERSION)
+        _step(connection, [*schema_of(tables), "INSERT INTO versions VALUES ('reference', 0)"], VERSION, tables)
     else:
         for at, script in enumerate(STEPS[version - 1 :], version + 1):
-            _step(connection, script.split(";"), at)
+            _step(connection, script.split(";"), at, tables)
     _assert_shape(connection, path, tables)
 
 
-def _step(connection: sqlite3.Connection, statements: Sequence[str], version: int) -> None:
+def _step(connection: sqlite3.Connection, statements: Sequence[str], version: int, tables: Sequence[Table]) -> None:
     with connection:
         connection.execute("BEGIN IMMEDIATE")
         for statement in statements:
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {version}")
+        connection.execute(f"PRAGMA application_id = {seal_of(tables)}")
+
+
+def schema_of(tables: Sequence[Table]) -> list[str]:
+    """The statements that make a file of the newest shape."""
+    return [statement for shape in shapes_of(tables) for statement in create_sqlite(shape)]
+
+
+def seal_of(tables: Sequence[Table]) -> int:
+    """What a file of this shape bears in its head: thus definitions that are others than they were can be told from
+    those of another Holdfast.
+    """
+    return crc32("\n".join((*schema_of(tables), str(VERSION))).encode()) & 0x7FFF_FFFF
+
+
+def is_of_another(connection: sqlite3.Connection, tables: Sequence[Table]) -> bool:
+    """Whether another Holdfast made this file, older or newer: then its shape is not ours to judge."""
+    version, seal = _pragma(connection, "user_version"), _pragma(connection, "application_id")
+    return bool(version and seal) and seal != seal_of(tables)
+
+
+def is_as_made(connection: sqlite3.Connection, tables: Sequence[Table]) -> bool:
+    """Whether a file of ours still has the shape that we gave it."""
+    found = {sql for (sql,) in connection.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL")}
+    return _pragma(connection, "user_version") == VERSION and found == set(schema_of(tables))
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> int:
+    return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
 
 
 def _assert_shape(connection: sqlite3.Connection, path: Path, tables: Sequence[Table]) -> None:
