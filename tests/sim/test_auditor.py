@@ -67,7 +67,16 @@ def approved(facts: dict[str, Any]) -> bool:
 
 
 def declined_after_all(world: World) -> None:
-    rewrite(world.acquirers.database, "A", approved, outcome="declined")
+    rows = world.acquirers.database.table(REQUESTS).rows
+    standing = {
+        receipt.trace_key for receipt in world.witness.receipts if rows[receipt.trace_key].outcome == "approved"
+    }
+    rewrite(
+        world.acquirers.database,
+        "A",
+        lambda facts: approved(facts) and facts["trace_key"] in standing,
+        outcome="declined",
+    )
 
 
 def an_entry_is_missing(world: World) -> None:

@@ -14,7 +14,6 @@ from typing import Any
 
 from holdfast.domain.commands import Silence
 from holdfast.domain.responses import APPROVED_CODES
-from holdfast.errors import KeyRefused
 from holdfast.parties.entered import KINDS
 from holdfast.sim.faults import between
 from holdfast.sim.keys import SimKeys
@@ -22,6 +21,7 @@ from holdfast.sim.machine import Stage
 from holdfast.sim.network import End
 from holdfast.sim.plan import TerminalOf
 from holdfast.sim.standard_batch import Settlement
+from holdfast.sim.standard_keys import WorkingKeys
 from holdfast.sim.standard_messages import (
     Device,
     Paper,
@@ -37,7 +37,6 @@ from holdfast.wire.codec import decode, encode
 from holdfast.wire.dialect import UNIONPAY
 from holdfast.wire.framing import frame
 from holdfast.wire.message import Message
-from holdfast.wire.security import mac_block, parse_working_keys, put_mac
 
 Tell = Callable[[Mapping[str, Any]], None]
 
@@ -46,7 +45,6 @@ TRIES_MAX = 3
 """So often a reversal, an advice or a message about the batch is sent in one go."""
 BOOT_S = (2.0, 90.0)
 FIRST_BATCH = "000000"
-PLACEHOLDER = "00000000"
 SIGN_ON_AGAIN = ("77", "A0")
 ADVICES_WAIT_SHARE = 0.5
 """So often a terminal will not settle while it has advices to tell."""
@@ -67,9 +65,7 @@ class StandardTerminal:
         self._who = who
         self._stage = stage
         self._dice = dice
-        self._keys = keys
-        self._tmk = keys.import_key("tmk", tmk)
-        self._pik = self._mak = b""
+        self._keys = WorkingKeys(keys, tmk, who.mac_algorithm)
         self._batch, self._stan = FIRST_BATCH, who.stan
         self._settlement: Settlement | None = None
         self._telling: Paper | None = None
@@ -172,7 +168,7 @@ class StandardTerminal:
             return "busy"
         if name == "sign-on":
             return ""
-        if not self._mak:
+        if not self._keys.there:
             return "not signed on"
         if (paper := self.open_paper) is not None:
             self._follow_up(paper)
@@ -188,7 +184,7 @@ class StandardTerminal:
         """Deliver what is owed: what a terminal does when it is idle."""
         if not self.ready or self._end is None or self.busy:
             return
-        if not self._mak:
+        if not self._keys.there:
             self._sign_on()
         elif self.open_paper is not None:
             self._follow_up(self.open_paper)
@@ -204,7 +200,7 @@ class StandardTerminal:
 
     def _ask(self, name: str, given: Mapping[str, Any]) -> None:
         kind, device = KINDS[name], self._device()
-        pin_block = self._keys.pin_block(self._pik, given["pin"], given["card"]["pan"]) if given.get("pin") else b""
+        pin_block = self._keys.pin_block(given.get("pin", ""), given["card"]["pan"])
         paper = Paper(device, kind, given, request_of(device, kind, given, pin_block))
         self.papers.append(paper)
         self.requests += 1
@@ -275,7 +271,7 @@ class StandardTerminal:
             self._batch_answered(message, code)
         else:
             if code in SIGN_ON_AGAIN or asked.get(60)[8:11] == "002":
-                self._mak = b""
+                self._keys.forget()
             self._answered({"outcome": "approved" if code == "00" else "declined", "kind": "errand"})
 
     def _batch_answered(self, message: Message, code: str) -> None:
@@ -283,7 +279,8 @@ class StandardTerminal:
         assert settlement is not None, "a batch is being settled"
         if code in (*SIGN_ON_AGAIN, "97"):
             # The centre does not know the batch: there is nothing to settle in it.
-            self._settlement, self._mak = None, b""
+            self._settlement = None
+            self._keys.forget()
             self._answered({"outcome": "declined", "response_code": code, "kind": "settlement"})
             return
         settlement.answered(message, self._device)
@@ -291,20 +288,14 @@ class StandardTerminal:
             self._run(settlement.waiting[0])
             return
         self.lies += settlement.lies
-        self._settlement, self._mak = None, b""
+        self._settlement = None
+        self._keys.forget()
         self._answered({"outcome": "approved", "response_code": "00", "kind": "settlement"})
 
     def _signed_on(self, message: Message) -> None:
-        code = message.get(39)
+        code = self._keys.take(message)
         if code == "00":
-            try:
-                sent = parse_working_keys(message.get_bytes(62))
-                pik = self._keys.import_under(self._tmk, "pik", sent.pik, sent.pik_check)
-                mak = self._keys.import_under(self._tmk, "mak", sent.mak, sent.mak_check)
-            except KeyRefused:
-                code = "A7"
-            else:
-                self._pik, self._mak, self._batch = pik, mak, message.get(60)[2:8]
+            self._batch = message.get(60)[2:8]
         self._answered({"outcome": "approved" if code == "00" else "declined", "kind": "sign-on"})
 
     # --- what comes back ------------------------------------------------------------------------------------------
@@ -327,7 +318,7 @@ class StandardTerminal:
     def _request_answered(self, paper: Paper, message: Message) -> None:
         code, sealed = message.get(39), 64 in message.fields
         approves = code in APPROVED_CODES
-        if (sealed and not self._mac_holds(message)) or (approves and not sealed):
+        if (sealed and not self._keys.hold(message)) or (approves and not sealed):
             if paper.told_until_answered:
                 self._follow_up(paper)
             else:
@@ -339,7 +330,7 @@ class StandardTerminal:
         paper.outcome, paper.code, paper.answer = "approved" if approves else "declined", code, message
         paper.scheme = message.get(63)[:3].strip()
         if code in SIGN_ON_AGAIN:
-            self._mak = b""
+            self._keys.forget()
         if approves and paper.card_in_hand is not None and 55 in message.fields:
             self._chip_hears(paper, message)
         self._answered(told(paper))
@@ -352,8 +343,9 @@ class StandardTerminal:
         """00 or 94: delivered; a word of the moment leaves it waiting; anything else is printed as refused."""
         code, sealed = message.get(39), 64 in message.fields
         self._telling = None
-        if code in SIGN_ON_AGAIN or (sealed and not self._mac_holds(message)) or not sealed:
-            paper.outcome, self._mak = "stored", b""
+        if code in SIGN_ON_AGAIN or (sealed and not self._keys.hold(message)) or not sealed:
+            paper.outcome = "stored"
+            self._keys.forget()
         else:
             delivered = code in APPROVED_CODES or code == "94"
             paper.outcome, paper.code, paper.answer = "approved" if delivered else "declined", code, message
@@ -363,7 +355,7 @@ class StandardTerminal:
     def _reversal_answered(self, paper: Paper, message: Message) -> None:
         code = message.get(39)
         if code in SIGN_ON_AGAIN:
-            self._mak = b""
+            self._keys.forget()
             paper.tries = 1
             self._answered(told(paper))
         elif code in ("00", "12", "25"):
@@ -380,20 +372,12 @@ class StandardTerminal:
         else:
             self._reverse(paper)
 
-    def _mac_holds(self, message: Message) -> bool:
-        block = mac_block(UNIONPAY, message.raw)
-        return bool(self._mak) and self._keys.verify_mac(self._mak, self._who.mac_algorithm, block, message.get(64))
-
     # --- the wire -------------------------------------------------------------------------------------------------
 
     def _send(self, message: Message, sealed: bool) -> None:
         if self._end is None:
             return
-        if sealed:
-            body = encode(UNIONPAY, Message(message.mti, {**message.fields, 64: PLACEHOLDER}))
-            body = put_mac(body, self._keys.mac(self._mak, self._who.mac_algorithm, mac_block(UNIONPAY, body)))
-        else:
-            body = encode(UNIONPAY, message)
+        body = self._keys.sealed(message) if sealed else encode(UNIONPAY, message)
         self._end.write(frame(body))
 
     def _wait_for(self, otherwise: Callable[[], None]) -> None:
