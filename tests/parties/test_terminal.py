@@ -427,13 +427,14 @@ def test_when_the_line_is_back_the_reversal_need_not_wait_until_its_pause_is_ove
 def test_answers_that_end_a_reversal(code: str, outcome: str) -> None:
     world = reversal_in_the_air()
     reversal = world.device.reversal
-    world.arrives(answer_to(world.sent[-1], DE39=code), world.device.mak)
+    world.arrives(answer_to(world.sent[-1], DE39=code, DE63="MCC"), world.device.mak)
     assert (world.newest.outcome, world.device.reversal) == (outcome, "")
     assert (world.newest.pan_sealed is None) == (outcome == "reversed")
     assert world.sale(reversal).register_entry == "A-000009"
     if code == "22":
         assert world.newest.register_entry == "A-000009"
         assert world.newest.reason == "the reversal was answered 22: the original stands, see A-000009"
+        assert world.newest.scheme == "MCC", "it settles among the foreign cards, as the register has it"
     assert not world.terminal.rows[DUE]
 
 

@@ -14,6 +14,9 @@ Facts of an entry: `trace_key`, `sequence` (number of the entry that asked) and 
     late      an answer to a request that was over
     again     the settlement is asked once more   closed    the batch is over, a new one began
     uploading one message of the batch upload is about to be sent; `uploaded`: it was acknowledged
+    mended    the journal was damaged: what came after entry `kept` is lost, and nothing is asked before it is rebuilt
+    recovered what the register has of a request: the journal had lost it (`lost`), or did not know how it ended
+    rebuilt   the register had no more to say
 
 `sign_on_again` says that the acquirer's keys or batch are not ours any more, `notice` what the header of an answer asks
 of the terminal.
@@ -28,6 +31,7 @@ from holdfast.domain.commands import (
     DOWNLOAD,
     MOTO,
     PRE_AUTHORIZATION,
+    RECORDS,
     SETTLEMENT,
     SIGN_OFF,
     SIGN_ON,
@@ -43,6 +47,24 @@ FIRST_BATCH = "000000"
 OPENING = frozenset({"asked", "told"})
 SETTLING = frozenset({"answered", "unknown"})
 ENDING_REVERSAL = frozenset({"undone", "stands"})
+MENDING = frozenset({"mended", "recovered", "rebuilt"})
+
+STANS = 999_999
+"""Trace numbers go from 1 to this, and on with 1."""
+
+FROM_THE_START = "0" * 10
+"""The trace number and message type before all others of a batch."""
+
+TOLD_BY_REGISTER = (
+    "local_date",
+    "local_time",
+    "response_code",
+    "authorization_code",
+    "rrn",
+    "register_entry",
+    "scheme",
+)
+"""What a recovered request takes over from the register, where it says it."""
 
 OWED = "owed"
 """Delivery of a request that is repeated until it is answered."""
@@ -74,6 +96,8 @@ def device_after(device: Device | None, facts: Facts) -> Device | None:
         return device._replace(reversal=facts["trace_key"])
     if phase in ENDING_REVERSAL:
         return device._replace(reversal="")
+    if phase in MENDING:
+        return _after_mending(device, facts)
     return _after_settlement(device, facts)
 
 
@@ -96,6 +120,8 @@ def _after_opening(device: Device, facts: Facts) -> Device:
         return device._replace(last_receipt=key)
     if kind == SETTLEMENT:
         device = device._replace(settling=key, uploaded=0)
+    if kind == RECORDS:
+        device = device._replace(records_key=key)
     return device._replace(in_flight=key, signed_on=device.signed_on and kind not in SESSION_KINDS)
 
 
@@ -114,7 +140,7 @@ def _after_answer(device: Device, facts: Facts) -> Device:
 def _after_settlement(device: Device, facts: Facts) -> Device:
     phase = facts["phase"]
     if phase == "again":
-        return device._replace(in_flight=facts["trace_key"])
+        return device._replace(in_flight=facts["trace_key"], records_after=facts.get("after", device.records_after))
     if phase == "uploading":
         key = facts["trace_key"]
         return device._replace(in_flight=key, uploading=key, stan=facts.get("stan", device.stan))
@@ -124,6 +150,29 @@ def _after_settlement(device: Device, facts: Facts) -> Device:
         device = in_batch(device, facts["batch"])
         return device._replace(settling="", uploaded=0, last_settlement=facts["trace_key"])
     return device
+
+
+def _after_mending(device: Device, facts: Facts) -> Device:
+    """The terminal while its journal is rebuilt. Damaged once more meanwhile, it goes on from the first damage."""
+    phase = facts["phase"]
+    if phase == "mended":
+        if not device.mending:
+            start = device.batch + FROM_THE_START
+            device = device._replace(kept_n=facts["kept"], records_after=start, recovered_n=0)
+        doubtful = facts.get("doubtful", device.doubtful)
+        device = device._replace(mending=facts["says"], doubtful=doubtful, records_key="")
+        return device._replace(signed_on=False, in_flight="")
+    if phase == "rebuilt":
+        return device._replace(mending="", kept_n=0, doubtful="", records_key="", records_after="", recovered_n=0)
+    device = device._replace(recovered_n=device.recovered_n + 1)
+    if facts["kind"] not in BY_NAME:
+        return device
+    _, batch, stan, _ = facts["trace_key"].split("/")
+    if facts.get("lost") and batch == device.batch:
+        # Trace numbers go round: what lies less than half a round ahead was used after the last that is known.
+        ahead = (int(stan) - device.stan) % STANS
+        device = device._replace(asked_n=device.asked_n + 1, stan=int(stan) if 0 < ahead < STANS // 2 else device.stan)
+    return device._replace(last_receipt=facts["trace_key"])
 
 
 def in_batch(device: Device, batch: str) -> Device:
@@ -154,7 +203,7 @@ def _loaded(device: Device | None, facts: Facts) -> Device:
 
 
 def opened(facts: Facts) -> Sale:
-    """The row of a request that is about to be sent, of an advice, or of a reversal that was stored."""
+    """The row of a request that is about to be sent, of an advice, of a reversal that was stored, or of what was lost."""
     get, advice = facts.get, facts["phase"] == "told"
     return Sale(
         trace_key=facts["trace_key"],
@@ -199,6 +248,8 @@ def sale_after(sale: Sale, facts: Facts) -> Sale:
     phase = facts["phase"]
     if phase in SETTLING:
         return _ended(sale, facts)
+    if phase == "recovered":
+        return _recovered(sale, facts)
     if phase == "late":
         return sale._replace(late=facts["late"])
     if phase == "refused":
@@ -217,6 +268,7 @@ def sale_after(sale: Sale, facts: Facts) -> Sale:
         outcome="approved",
         register_entry=facts["register_entry"],
         authorization_code=facts.get("authorization_code", sale.authorization_code),
+        scheme=facts.get("scheme", sale.scheme),
         reason=facts["note"],
     )
 
@@ -242,6 +294,13 @@ def _ended(sale: Sale, facts: Facts) -> Sale:
     )
 
 
+def _recovered(sale: Sale, facts: Facts) -> Sale:
+    """A request as the register has it."""
+    told = {name: facts[name] for name in TOLD_BY_REGISTER if name in facts}
+    sale = sale._replace(outcome=facts["outcome"], answered_us=facts["at"], delivery="", reason=facts["reason"], **told)
+    return sale._replace(pan_sealed=None) if sale.outcome == "reversed" else sale
+
+
 def rows_of(facts: Facts) -> tuple[str, ...]:
     """The trace keys of the rows that an entry touches. A message of the batch upload has no row of its own."""
     if facts["kind"] == BATCH_UPLOAD:
@@ -252,7 +311,10 @@ def rows_of(facts: Facts) -> tuple[str, ...]:
 
 def sale_of(sale: Sale | None, facts: Facts) -> Sale:
     """One of these rows after the entry; None before it means that the entry opens it."""
-    return opened(facts) if sale is None else sale_after(sale, facts)
+    if sale is None:
+        sale = opened(facts)
+        return _recovered(sale, facts) if facts["phase"] == "recovered" else sale
+    return sale_after(sale, facts)
 
 
 def rebuild(entries: Iterable[Facts]) -> tuple[Device | None, dict[str, Sale]]:
