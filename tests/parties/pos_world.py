@@ -31,7 +31,7 @@ from holdfast.domain.tables import DUE
 from holdfast.ids import luhn_valid, parse_trace_key
 from holdfast.parties.acquirer import Acquirer
 from holdfast.parties.exchange import answer_of_issuer
-from holdfast.parties.step import Command, Event, Outcome, Outgoing, Received, Step
+from holdfast.parties.step import Command, Event, HangUp, Outcome, Outgoing, Received, Step
 from holdfast.parties.terminal import Terminal as TerminalParty
 from holdfast.parties.terminal import TerminalSettings
 from holdfast.wire.dialect import ASCII_1987, UNIONPAY
@@ -127,6 +127,8 @@ class PosWorld:
         self.outcomes: list[tuple[int | str, dict[str, Any]]] = []
         self.sent: list[Message] = []
         self.said: list[str] = []
+        self.hung_up = 0
+        """How often the line was given up."""
         self.events = 0
         self.cut_at, self.cut_before_commit = 0, False
         self._register_reference_rows()
@@ -259,6 +261,9 @@ class PosWorld:
                 self.outcomes.append((send.to, dict(send.value)))
                 continue
             assert send.to == "acquirer"
+            if isinstance(send, HangUp):
+                self.hung_up += 1
+                continue
             self.sent.append(send.message)
             for message in self.line("acquirer", on_the_wire(UNIONPAY, send.message, self.keys, send.seal)):
                 self._from_acquirer(self.acquirer.offer(Received(LINK, "", message), self.now_us))

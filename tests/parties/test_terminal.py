@@ -123,6 +123,7 @@ def test_echo_tells_whether_the_line_is_alive() -> None:
     assert world.command("echo") is None
     world.later(31)
     assert world.outcomes[-1][1]["outcome"] == "unknown"
+    assert world.hung_up == 1, "the line is dialled anew"
     assert len(world.terminal.entries) == 1, "an echo is no business and stands in no journal"
     assert not world.terminal.rows[DUE]
 
@@ -345,6 +346,7 @@ def test_silence_is_unknown_and_is_reversed_until_acknowledged() -> None:
     to, outcome = world.outcomes[-1]
     assert (to, outcome["outcome"]) == (world.newest.trace_key, "unknown")
     assert outcome["reason"] == "the acquirer did not answer in time"
+    assert world.hung_up == 1, "the line may be dead, or out of step: it is dialled anew"
     refused = world.command("pre-auth", amount_minor=1, card=CARD)
     assert refused is not None
     assert refused["reason"] == "a reversal waits: T0000001/000001/000002/0400"

@@ -138,6 +138,9 @@ class Wire:
         self.dialect = dialect
         self.deliver = deliver
 
+    def hang_up(self) -> None:
+        """It is in memory, and never down."""
+
     def write(self, frame: bytes) -> None:
         self.deliver(frame[2:])
 

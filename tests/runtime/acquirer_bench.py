@@ -51,6 +51,10 @@ class Pipe:
         self.tpdu = b""
         self.header = b""
         self.bodies: list[bytes] = []
+        self.hung_up = False
+
+    def hang_up(self) -> None:
+        self.hung_up = True
 
     def write(self, frame: bytes) -> None:
         self.bodies.append(frame[2:])

@@ -8,7 +8,7 @@ import pytest
 from holdfast.errors import KeyRefused, WireError
 from holdfast.keys.algorithms import mac_ecb
 from holdfast.keys.file import FileKeys
-from holdfast.parties.step import LinkId, Outcome, Outgoing
+from holdfast.parties.step import HangUp, LinkId, Outcome, Outgoing
 from holdfast.runtime.links import Links
 from holdfast.wire.codec import decode
 from holdfast.wire.dialect import UNIONPAY
@@ -55,6 +55,17 @@ def test_a_host_by_its_name_while_a_link_to_it_is_up() -> None:
     assert here.hosts() == frozenset()
     send(here, "01020000")
     assert (codes(pipe), codes(newer)) == (["00"], ["51"])
+
+
+def test_a_link_to_a_host_is_given_up_after_the_commit_and_not_before() -> None:
+    here, pipe = links(), Pipe(UNIONPAY)
+    assert here.prepare(HangUp("acquirer")) is None
+    here.add(pipe, "acquirer")
+    ready = here.prepare(HangUp("acquirer"))
+    assert ready is not None
+    assert not pipe.hung_up
+    here.deliver([ready])
+    assert pipe.hung_up
 
 
 def test_the_newest_that_asked_is_answered_once() -> None:

@@ -38,6 +38,9 @@ class MemoryIssuer:
         self.header = b""
         self._node = node
 
+    def hang_up(self) -> None:
+        """It is in memory, and never down."""
+
     def write(self, frame: bytes) -> None:
         """The question comes in, the answer goes to the engine."""
         message = decode(ASCII_1987, frame[2:])

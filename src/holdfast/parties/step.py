@@ -203,6 +203,12 @@ class Outcome(NamedTuple):
     value: Mapping[str, Any]
 
 
+class HangUp(NamedTuple):
+    """The link to a host is given up: nothing usable came of it for too long. Whoever keeps links up dials again."""
+
+    to: str
+
+
 class Wait(NamedTuple):
     """The answer to `trace_key` is to go to this link (the newest one that asked), sealed as `seal` says if it does."""
 
@@ -216,7 +222,7 @@ class Step(NamedTuple):
 
     entries: tuple[Entry, ...] = ()
     write: tuple[Write, ...] = ()
-    send: tuple[Outgoing | Outcome, ...] = ()
+    send: tuple[Outgoing | Outcome | HangUp, ...] = ()
     wait: Wait | None = None
     says: str | None = None
     """One line for the operator's log: what was refused, and why."""

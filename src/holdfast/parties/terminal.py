@@ -39,8 +39,8 @@ from holdfast.parties.pos_answers import (
 )
 from holdfast.parties.pos_messages import ECHO_MTI
 from holdfast.parties.session import concluded, reversal_now
-from holdfast.parties.settings import TerminalSettings
-from holdfast.parties.step import TURN, Command, Decision, Event, Outcome, Received, RowOf, Step, Turn
+from holdfast.parties.settings import ACQUIRER, TerminalSettings
+from holdfast.parties.step import TURN, Command, Decision, Event, HangUp, Outcome, Received, RowOf, Step, Turn
 from holdfast.wire.message import Message
 
 __all__ = ["Terminal", "TerminalSettings"]
@@ -240,7 +240,13 @@ def when_due(due: Due, settings: TerminalSettings) -> Decision:
 
 
 def acquirer_was_silent(due: Due, trace_key: str, settings: TerminalSettings) -> Decision:
-    """No answer in time: unknown, never declined."""
+    """No answer in time: unknown, never declined. The line may be dead, or out of step for ever: it is dialled anew."""
+    step = yield from not_answered(due, trace_key, settings)
+    return step._replace(send=(*step.send, HangUp(ACQUIRER)))
+
+
+def not_answered(due: Due, trace_key: str, settings: TerminalSettings) -> Decision:
+    """What becomes of whatever was in flight."""
     device, sale = yield RowOf(DEVICES, settings.terminal_id), RowOf(SALES, trace_key)
     (turn,) = yield (TURN,)
     if device is not None and device.in_flight == trace_key and parse_trace_key(trace_key).mti == UPLOAD_MTI:
@@ -261,4 +267,4 @@ def not_answered_again(due: Due, trace_key: str) -> Decision:
     yield (TURN,)
     silence = "asked again, the acquirer did not answer"
     value = believed(sale, silence) if sale else {"outcome": "unknown", "response_code": "", "kind": "echo"}
-    return Step(write=(remove(DUE, due.key),), send=(Outcome(trace_key, value),))
+    return Step(write=(remove(DUE, due.key),), send=(Outcome(trace_key, value), HangUp(ACQUIRER)))

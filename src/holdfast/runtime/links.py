@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from holdfast.keys.interface import Keys
-from holdfast.parties.step import LinkId, Outcome, Outgoing, Seal
+from holdfast.parties.step import HangUp, LinkId, Outcome, Outgoing, Seal
 from holdfast.wire.codec import encode
 from holdfast.wire.dialect import Dialect
 from holdfast.wire.framing import frame
@@ -27,6 +27,9 @@ class Link(Protocol):
     def write(self, frame: bytes) -> None:
         """Send these bytes, or drop them when the link is dead; never raises."""
 
+    def hang_up(self) -> None:
+        """End the connection; never raises. Its machine learns of it as of any other end."""
+
 
 class Sending(NamedTuple):
     """Bytes ready for a link; `to` is what they were addressed to."""
@@ -42,6 +45,16 @@ class Answering(NamedTuple):
     to: LinkId | str
     tell: Callable[[Mapping[str, Any]], None]
     value: Mapping[str, Any]
+
+
+class Ending(NamedTuple):
+    """A link that is given up."""
+
+    to: str
+    link: Link
+
+
+Ready = Sending | Answering | Ending
 
 
 class Links:
@@ -105,7 +118,7 @@ class Links:
             return self._hosts[to]
         return self._waits.get(to)
 
-    def prepare(self, send: Outgoing | Outcome) -> Sending | Answering | None:
+    def prepare(self, send: Outgoing | Outcome | HangUp) -> Ready | None:
         """Encode and seal; None when nobody is there any more. Nothing leaves before `deliver`."""
         link_id = self._resolve(send.to)
         if link_id is None:
@@ -116,16 +129,20 @@ class Links:
         link = self._links.get(link_id)
         if link is None:
             return None
+        if isinstance(send, HangUp):
+            return Ending(send.to, link)
         seal = self._seals.get(send.to, send.seal) if isinstance(send.to, str) else send.seal
         return Sending(send.to, link, self._sealed(link, send.message, seal))
 
-    def deliver(self, ready: Iterable[Sending | Answering]) -> None:
+    def deliver(self, ready: Iterable[Ready]) -> None:
         """Let go what is durable now; an answer that was waited for is waited for no more."""
         for sending in ready:
             if isinstance(sending, Sending):
                 sending.link.write(sending.frame)
-            else:
+            elif isinstance(sending, Answering):
                 sending.tell(sending.value)
+            else:
+                sending.link.hang_up()
             if isinstance(sending.to, str) and sending.to in self._waits:
                 self._waited_on[self._waits.pop(sending.to)].discard(sending.to)
                 self._seals.pop(sending.to, None)

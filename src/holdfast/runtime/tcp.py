@@ -227,6 +227,11 @@ class WireLink(asyncio.Protocol):
         elif limits.rest_s and now_s - self._heard_s > limits.rest_s:
             self._transport.close()
 
+    def hang_up(self) -> None:
+        """Hang up at once: nobody is believed to be there."""
+        if self._transport is not None:
+            self._transport.abort()
+
     def close(self) -> None:
         """Hang up once everything is sent."""
         if self._transport is not None:

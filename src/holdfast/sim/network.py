@@ -106,6 +106,12 @@ class End:
         for body in self._frames.feed(frame):
             self.received(body)
 
+    def hang_up(self) -> None:
+        """The machine here ends the connection; the other end learns of it."""
+        if self.open:
+            self._network.abandon(self.other, False)
+            self.close()
+
     def close(self) -> None:
         """The machine here learns that the connection is gone."""
         if self.open:
