@@ -81,7 +81,8 @@ def ended(counter: Counter, value: Value) -> NoReturn:
 
 async def _at_work(counter: Counter, work: Work, ready: bool, offline: bool) -> Value:
     settings = TerminalSettings(counter.terminal_id, int(counter.patience_s * SECOND_US))
-    pos = await Pos.open(DataFolder(counter.folder).path, settings, note)
+    known = sample.terminal(counter.terminal_id) is not None
+    pos = await Pos.open(DataFolder(counter.folder).path, settings, note, load_again=known)
     says = f"waiting for the acquirer: {counter.patience_s:.0f} s at the most for an answer"
     waiting = asyncio.get_running_loop().call_later(SAY_AFTER_S, note, says) if ready else None
     try:
@@ -147,7 +148,7 @@ async def load_sample(pos: Pos) -> None:
             f"terminal {pos.settings.terminal_id} was never loaded: `holdfast terminal --id "
             f"{pos.settings.terminal_id} --data DIR load-key --tmk HEX --merchant ID --merchant-name NAME`"
         )
-    await pos.tell("load", {**found, "tmk": pos.keys.import_key(TMK, bytes.fromhex(found["tmk"]))}, SYSTEM)
+    await pos.load({**found, "tmk": pos.keys.import_key(TMK, bytes.fromhex(found["tmk"]))}, SYSTEM)
 
 
 # --- what is printed ----------------------------------------------------------------------------------------------

@@ -102,10 +102,11 @@ def load_key(
     given = {"merchant_id": merchant, **names, "register_key": register_key}
 
     async def load() -> Value:
-        pos = await Pos.open(DataFolder(counter.folder).path, TerminalSettings(counter.terminal_id), note)
+        settings = TerminalSettings(counter.terminal_id)
+        pos = await Pos.open(DataFolder(counter.folder).path, settings, note, load_again=True)
         try:
             operator = counter.named_operator or ADMINISTRATOR
-            return await pos.tell("load", {**given, "tmk": pos.keys.import_key(TMK, clear)}, operator)
+            return await pos.load({**given, "tmk": pos.keys.import_key(TMK, clear)}, operator)
         finally:
             await pos.close()
 

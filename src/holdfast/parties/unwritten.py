@@ -13,13 +13,23 @@ from holdfast.parties.step import Command
 UNWRITTEN = "unwritten"
 """Key of an outcome that says so: the journal is the reason, and not the acquirer."""
 
+WHY = "the journal cannot be written (is the disk full?)"
+
 
 def unwritten(event: Command, unsure: bool) -> dict[str, Any]:
     """The outcome of a command that the journal refused; `unsure` when it may hold it all the same."""
-    kind = KINDS[event.name].name if event.name in KINDS else event.name
-    no = "the journal cannot be written (is the disk full?), nothing was sent"
-    told = {**turned_down(kind, no), UNWRITTEN: True}
+    told = {**turned_down(_kind(event.name), f"{WHY}, nothing was sent"), UNWRITTEN: True}
     if not unsure:
         return told
-    look = "; whether the journal holds it is unknown: look there before it is asked again"
-    return {**told, "outcome": "unknown", "reason": no + look}
+    look = "whether the journal holds it is unknown: look there before it is asked again"
+    return {**told, "outcome": "unknown", "reason": f"{told['reason']}; {look}"}
+
+
+def in_doubt(name: str) -> dict[str, Any]:
+    """The outcome of a command that was sent, and whose answer cannot be journaled and so is not believed."""
+    told = turned_down(_kind(name), f"{WHY}: what was sent stays in doubt until it can")
+    return {**told, "outcome": "unknown", UNWRITTEN: True}
+
+
+def _kind(name: str) -> str:
+    return KINDS[name].name if name in KINDS else name

@@ -28,12 +28,15 @@ from holdfast.parties.page import believed
 from holdfast.parties.settings import ACQUIRER, TerminalSettings
 from holdfast.parties.step import Command
 from holdfast.parties.terminal import Terminal
+from holdfast.parties.unwritten import UNWRITTEN, in_doubt, unwritten
 from holdfast.runtime.business_clock import BusinessClock
 from holdfast.runtime.config import Address
 from holdfast.runtime.driver import CountedLinks, Driver
 from holdfast.runtime.engine import Engine, Log
+from holdfast.runtime.journal_mend import Mended, made_sound, recorded
 from holdfast.runtime.tcp import CONNECT_TIMEOUT_S, HOST_LIMITS, HostLinks, Station
 from holdfast.store.sqlite import SqliteReader, SqliteStore
+from holdfast.store.sqlite_file import FileLock
 from holdfast.wire.dialect import UNIONPAY
 
 FOLDER = "terminals"
@@ -43,6 +46,9 @@ ANSWER_MARGIN_S = 15.0
 
 SETTLEMENT_PATIENCE_S = 900.0
 """A batch upload of a full journal is hundreds of messages, each acknowledged before the next."""
+
+REBUILD_PATIENCE_S = 120.0
+"""Asking the register for all that a journal may lack takes several messages."""
 
 TOLD_WAIT_S = 3.0
 """How long an advice that was just entered is waited for before it is shown as stored."""
@@ -87,18 +93,19 @@ class Pos:
 
     def __init__(
         self,
+        path: Path,
         keys: FileKeys,
         store: SqliteStore,
-        reader: SqliteReader,
         settings: TerminalSettings,
         clock: BusinessClock,
         log: Log,
     ) -> None:
+        self._path = path
         self.keys = keys
         self.now_us = clock.now_us
         """The terminal's clock: business time."""
         self.settings = settings
-        self.reader = reader
+        self.reader = SqliteReader(path)
         self._store = store
         self._log = log
         self._links = CountedLinks(keys)
@@ -106,21 +113,64 @@ class Pos:
         self._engine = Engine(
             party, store, keys, self._links, clock.now_us, log, "terminal", TERMINAL_LOGS, clock.leaps
         )
-        self._driver = Driver(self._engine, self._links, log)
+        self._driver = Driver(self._engine, self._links, log, unwritten)
         self._station = Station(self._links, self._engine, self._driver.wake, log, UNIONPAY, HOST_LIMITS)
         self._hosts = HostLinks(self._station)
         self._running: asyncio.Task[None] | None = None
+        self._mended: Mended | None = None
+        """What was done to a damaged journal, until the terminal has recorded it."""
 
     @classmethod
-    async def open(cls, folder: Path, settings: TerminalSettings, log: Log) -> Self:
-        """The terminal of this file; Unreachable when another process uses it."""
+    async def open(cls, folder: Path, settings: TerminalSettings, log: Log, load_again: bool = False) -> Self:
+        """The terminal of this file; Unreachable when another process uses it.
+
+        A damaged journal is mended first; RegisterBroken when nothing of it can be read, unless the terminal is to be
+        loaded again.
+        """
         path = file_of(folder, settings.terminal_id)
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        store = SqliteStore(path, TERMINAL_TABLES)
-        pos = cls(keys_of(folder), store, SqliteReader(path), settings, BusinessClock(folder), log)
+        clock, lock = BusinessClock(folder), FileLock(path)
+        try:
+            keys = keys_of(folder)
+            mended = await made_sound(path, keys, clock.now_us(), load_again)
+        except BaseException:
+            lock.release()
+            raise
+        store = SqliteStore(path, TERMINAL_TABLES, lock=lock)
+        pos = cls(path, keys, store, settings, clock, log)
+        pos._mended = mended
         await pos._engine.take()
+        if mended is not None and await pos.device() is not None:
+            await pos._record_mending()
         pos._running = asyncio.create_task(pos._driver.run(lambda: None, pos._station.sweep))
         return pos
+
+    async def load(self, given: Mapping[str, Any], actor: str) -> Value:
+        """Tell the terminal who it is; one whose journal was lost asks the register from then on."""
+        value = await self.tell("load", given, actor)
+        if self._mended is not None and value["outcome"] == "approved":
+            await self._record_mending()
+        return value
+
+    async def _record_mending(self) -> None:
+        """The terminal records that its journal was damaged; until it has, the note beside the file stays."""
+        assert self._mended is not None, "only a journal that was mended is"
+        self._log(f"{self._mended.told}; nothing is sold until the register has been asked")
+        arguments = {"kept": self._mended.kept, "says": self._mended.says}
+        value = await (self.tell if self._running else self._told_first)("mend", arguments, SYSTEM)
+        if value.get("outcome") != "approved":
+            raise HoldfastError(f"the terminal cannot record that its journal was mended: {value.get('reason')}")
+        recorded(self._path)
+        self._mended = None
+
+    async def _told_first(self, name: str, arguments: Mapping[str, Any], actor: str) -> Value:
+        """One command before anything else is decided on, due rows included; its outcome comes at once."""
+        outcomes: list[Value] = []
+        caller = self._links.add_caller(outcomes.append)
+        self._engine.offer(Command(caller, name, arguments, actor))
+        await self._engine.turn(False)
+        self._links.drop(caller)
+        return outcomes[0] if outcomes else {}
 
     async def close(self) -> None:
         """Stop; what is open stays open in its rows."""
@@ -163,14 +213,18 @@ class Pos:
         caller = self._links.add_caller(lambda value: None if outcome.done() else outcome.set_result(value))
         self._driver.offer(Command(caller, name, arguments, actor))
         assert self._running is not None, "open() starts the driver"
-        patience_s = patience_s or self.settings.patience_us / SECOND_US + ANSWER_MARGIN_S
+        patience_s = patience_s or self.settings.patience_us / SECOND_US
+        waited: set[asyncio.Future[Any]] = {outcome, self._running}
         try:
-            waited: set[asyncio.Future[Any]] = {outcome, self._running}
             await asyncio.wait(waited, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+            if not self._driver.refusing:
+                await asyncio.wait(waited, timeout=ANSWER_MARGIN_S, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._links.drop(caller)
         if not outcome.done():
             self._why_stopped()
+            if self._driver.refusing:
+                return in_doubt(name)
             raise HoldfastError(f"terminal {self.settings.terminal_id} gave no outcome in {patience_s:.0f} s")
         return outcome.result()
 
@@ -183,8 +237,9 @@ class Pos:
     async def ready(self, actor: str, patience_s: float) -> NotReady | None:
         """Signed on and nothing open; else the reason why not, after so many seconds at the most.
 
-        A reversal that waits goes out at once when there is a line again, however long its pause has grown. Parameters
-        that the acquirer wants to set are fetched on the way.
+        A journal that was damaged is rebuilt from the register first. A reversal that waits goes out at once when there
+        is a line again, however long its pause has grown. Parameters that the acquirer wants to set are fetched on the
+        way.
         """
         until = time.monotonic() + patience_s
         hurried = asked_for = False
@@ -196,6 +251,11 @@ class Pos:
                 signed = await self.tell("sign-on", {}, actor)
                 if signed["outcome"] != "approved":
                     return not_signed_on(signed)
+                continue
+            if device.mending and not device.in_flight:
+                no = await self._rebuilt()
+                if no is not None:
+                    return no
                 continue
             open_key = device.in_flight or device.reversal
             if not open_key and DOWNLOAD_NOTICE in device.notices and not asked_for:
@@ -212,6 +272,21 @@ class Pos:
                 what = "in flight" if device.in_flight else "reversal not acknowledged"
                 return NotReady("unknown", f"still open: {open_key} ({what})")
             await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _rebuilt(self) -> NotReady | None:
+        """A journal that was mended is rebuilt from the register; else the reason why it was not."""
+        value = await self.tell("rebuild", {}, SYSTEM, REBUILD_PATIENCE_S)
+        device = await self.device()
+        if value["outcome"] == "approved" and device is not None and not device.mending:
+            recovered = value.get("recovered") or 0
+            self._log(
+                f"the journal was rebuilt from the register: {recovered} recovered; compare the slips that were "
+                "printed shortly before it was damaged"
+            )
+            return None
+        says = f"the journal was damaged and is not rebuilt from the register: {value.get('reason') or 'no answer'}"
+        outcome = "declined" if value["outcome"] == "declined" else "unknown"
+        return NotReady(outcome, says, str(value.get("response_code") or ""))
 
     async def ask(self, name: str, arguments: Mapping[str, Any], actor: str) -> Value:
         """A business request; asked once more where only the sign-on was in the way. An advice is waited for."""
@@ -281,6 +356,8 @@ class Pos:
 def not_signed_on(signed: Value) -> NotReady:
     """What the outcome of a sign-on that failed means."""
     says = f"sign-on: {signed.get('reason') or 'no answer'}"
+    if signed.get(UNWRITTEN):
+        return NotReady(str(signed["outcome"]), says)
     code = str(signed.get("response_code") or "")
     return NotReady("declined" if code else SILENT, says, code)
 
