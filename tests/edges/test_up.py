@@ -9,7 +9,7 @@ import pytest
 
 from holdfast.errors import BadInput, Unreachable
 from holdfast.runtime.config import Address, parse_address
-from holdfast.runtime.supervise import bind_listeners
+from holdfast.runtime.listeners import bind_listeners
 from tests.running import Up, holdfast, running
 
 

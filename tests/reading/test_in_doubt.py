@@ -10,8 +10,7 @@ from holdfast.clock import DAY_US, SECOND_US
 from holdfast.domain.policy import Policy
 from holdfast.domain.records import TERMINAL_LOGS, TERMINAL_TABLES
 from holdfast.domain.tables import insert
-from holdfast.errors import RegisterBroken, Unreachable
-from holdfast.reading.in_doubt import Open, at_acquirer, at_terminal, doubts_of, in_terminal_file, oldest_first
+from holdfast.reading.in_doubt import Open, at_acquirer, at_terminal, doubts_of, in_terminal_files, oldest_first
 from holdfast.store.interface import Batch
 from holdfast.store.memory import MemoryDatabase, MemoryReader, MemoryStore
 from holdfast.store.sqlite import SqliteStore
@@ -142,7 +141,11 @@ async def open_of(world: PosWorld, place: Path | None) -> list[Open]:
     writes = [insert(table, row) for table, rows in world.terminal.rows.items() for row in rows.values()]
     await transaction.write(Batch(log, log._replace(batch=log.batch + 1), (), (), writes))
     await transaction.commit()
-    items = await in_terminal_file(place) if place else await at_terminal(MemoryReader(shared))
+    if place:
+        items, unread = await in_terminal_files([place])
+        assert not unread
+    else:
+        items = await at_terminal(MemoryReader(shared))
     await store.close()
     return oldest_first(items)
 
@@ -212,9 +215,9 @@ async def test_a_sign_on_under_way_is_nothing_in_doubt(place: Path | None) -> No
     assert await open_of(world, place) == []
 
 
-async def test_a_file_that_is_none(tmp_path: Path) -> None:
-    with pytest.raises(Unreachable, match="does not exist"):
-        await in_terminal_file(tmp_path / "none.sqlite")
+async def test_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:
     (tmp_path / "spoilt.sqlite").write_bytes(b"no database at all" * 400)
-    with pytest.raises(RegisterBroken, match="damaged"):
-        await in_terminal_file(tmp_path / "spoilt.sqlite")
+    items, (missing, spoilt) = await in_terminal_files([tmp_path / "none.sqlite", tmp_path / "spoilt.sqlite"])
+    assert items == []
+    assert "none.sqlite does not exist" in missing
+    assert "spoilt.sqlite is damaged" in spoilt

@@ -37,6 +37,7 @@ from holdfast.runtime.config import ACQUIRER, HERE, ISSUER, Address, NodeConfig
 from holdfast.runtime.datafolder import DataFolder
 from holdfast.runtime.door import call
 from holdfast.runtime.embedded import EmbeddedPostgres
+from holdfast.runtime.listeners import bind_listeners
 from holdfast.runtime.roles import RoleDsns, ensure_database
 from holdfast.store.migrate import migrate
 
@@ -139,7 +140,7 @@ async def load(address: Address, connections: int, seconds: float) -> dict[str, 
 @contextlib.asynccontextmanager
 async def alone(ground: Ground, workers: int) -> AsyncIterator[Address]:
     """Workers whose issuer answers in memory."""
-    listeners = supervise.bind_listeners(Address("127.0.0.1", 19_000), workers, may_move=True)
+    listeners = bind_listeners(Address("127.0.0.1", 19_000), workers, may_move=True)
     nodes = [_alone_node(ground, number, listener) for number, listener in enumerate(listeners, 1)]
     processes = [await _start_alone(node) for node in nodes]
     try:
@@ -187,7 +188,7 @@ async def _start_alone(node: NodeConfig) -> asyncio.subprocess.Process:
 @contextlib.asynccontextmanager
 async def three_party(ground: Ground, workers: int) -> AsyncIterator[Address]:
     """Workers and an issuer as `holdfast up` runs them."""
-    listeners = supervise.bind_listeners(Address("127.0.0.1", 19_000), workers, may_move=True)
+    listeners = bind_listeners(Address("127.0.0.1", 19_000), workers, may_move=True)
     plan = supervise.Plan(ground.folder, ground.folder.keys, ground.server, workers)
     supervisor = supervise.Supervisor(plan, listeners, _unheard, lambda line: None)
     try:

@@ -20,6 +20,7 @@ COMMANDS = {
     "demo": "holdfast.edges.demo:demo",
     "up": "holdfast.edges.up:up",
     "status": "holdfast.edges.status:status",
+    "open": "holdfast.edges.opened:opened",
     "doctor": "holdfast.edges.doctor:doctor",
     "sample": "holdfast.edges.sample:sample",
     "clock": "holdfast.edges.clock:app",

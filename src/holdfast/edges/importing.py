@@ -30,8 +30,9 @@ from holdfast.keys import protection
 from holdfast.keys.keyblock import clear_key_of
 from holdfast.runtime.config import ACQUIRER, HERE, Address, notice_of, role_dsns
 from holdfast.runtime.datafolder import DataFolder
+from holdfast.runtime.listeners import bind_listeners
 from holdfast.runtime.logs import open_log
-from holdfast.runtime.supervise import Plan, Supervisor, bind_listeners
+from holdfast.runtime.supervise import Plan, Supervisor
 from holdfast.store.postgres_reader import PostgresReader
 
 EXIT_UNKNOWN = 3

@@ -1,12 +1,12 @@
 """`holdfast status`: what runs in an installation, how long its logs are, and what is open.
 
-What is open is counted by the database: nothing is fetched that is only to be counted.
+What is in doubt is what `holdfast open` lists; what else waits is counted by the database.
 """
 
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,13 @@ import asyncpg
 import typer
 
 from holdfast.clock import rfc3339
-from holdfast.domain.commands import FINDING
 from holdfast.domain.hold import State
 from holdfast.domain.records import BATCHES, FREEZES, HOLDS, REQUESTS
 from holdfast.domain.tables import DUE
 from holdfast.edges.output import print_json, print_table
 from holdfast.edges.places import DataOption, DbOption, JsonOption, KeysOption, data_path, database_of
 from holdfast.errors import Unreachable
+from holdfast.reading.in_doubt import ADVISED, FOUND, RELEASED, Open, at_acquirer, doubts_of
 from holdfast.runtime.business_clock import BusinessClock, spelled
 from holdfast.runtime.config import ACQUIRER, ISSUER, door_of, issuer_notice_of, notice_of, read_file
 from holdfast.runtime.datafolder import DataFolder
@@ -32,10 +32,6 @@ from holdfast.store.postgres_reader import PostgresReader
 STATUS_TIMEOUT_S = 3.0
 NOT_READY = 4
 """The exit code for what cannot be reached yet."""
-
-IN_DOUBT = ("answer", "undo")
-"""Due rows of the acquirer that stand for an outcome not known to both sides: an answer, or a reversal, to come. A
-refund that the issuer has not answered is in doubt, too: it waits to be told again."""
 
 _HELD = {ACQUIRER: HOLDS, ISSUER: FREEZES}
 """The holds of each party: a due row for its end stays when a hold ends otherwise, so the holds are counted."""
@@ -52,20 +48,6 @@ WAITS_FOR = {
 # ruff: noqa: S608 - every name in a statement comes from our own table definitions
 
 _OPEN = f"SELECT split_part(key, ':', 1) AS kind, count(*) AS n FROM {DUE.name} GROUP BY 1"
-_IN_DOUBT = f"""
-    SELECT count(*) FROM {DUE.name} AS due JOIN {REQUESTS.name} AS request
-    ON request.trace_key = substr(due.key, strpos(due.key, ':') + 1)
-    WHERE due.key NOT LIKE 'expire:%' AND
-        (split_part(due.key, ':', 1) = ANY($1) OR request.outcome = 'asked')
-"""
-_UNDELIVERED = f"""
-    SELECT count(*) FILTER (WHERE due.key LIKE 'tell:%') AS advices,
-        count(*) FILTER (WHERE due.key LIKE 'release:%') AS releases
-    FROM {DUE.name} AS due JOIN {REQUESTS.name} AS request
-    ON request.trace_key = substr(due.key, strpos(due.key, ':') + 1)
-    WHERE due.key NOT LIKE 'expire:%' AND request.delivery = 'owed'
-"""
-_FINDINGS = "SELECT count(*) FROM entries WHERE kind = $1"
 # The first trace key of a batch is that of its first request, and an index away.
 _BATCHES = f"""
     SELECT count(*) AS open, min((
@@ -88,7 +70,8 @@ def print_status(shown: dict[str, Any]) -> None:
     if shown["running"]:
         running = shown["running"]
         state = "ready" if running["ready"] else "starting"
-        print(f"{state}: terminals connect to {running['pos']}, since {running['since']} (pid {running['pid']})")
+        pages = f", metrics at http://{running['http']}/metrics" if running["http"] else ""
+        print(f"{state}: terminals connect to {running['pos']}{pages}, since {running['since']} (pid {running['pid']})")
         if shown["clock"]["ahead"] != spelled(0):
             print(f"business time is {shown['clock']['business_time']}, {shown['clock']['ahead']} ahead")
         columns = ("process", "pid", "log", "waiting", "in_flight", "links", "says")
@@ -105,7 +88,7 @@ def print_status(shown: dict[str, Any]) -> None:
     print_table("holds", ("party", "state", "how many"), holds)
     undelivered, batches = shown["undelivered"], shown["batches"]
     since = f", the oldest since {batches['oldest']}" if batches["oldest"] else ""
-    print(f"in doubt: {shown['in_doubt']}")
+    print(f"in doubt: {shown['in_doubt']}{', see `holdfast open`' * bool(shown['in_doubt'])}")
     print(f"not acknowledged yet: {undelivered['advices']} advices, {undelivered['releases']} releases")
     print(f"findings: {shown['findings']}{', see `register list --entries --kind finding`' * bool(shown['findings'])}")
     print(f"batches not settled: {batches['open']}{since}")
@@ -121,6 +104,7 @@ async def gathered(data: Path | None, db: str, keys: Path | None) -> dict[str, A
         shown["running"] = {
             "pid": notice.pid,
             "pos": notice.pos,
+            "http": notice.http or None,
             "ready": notice.ready,
             "since": rfc3339(notice.since_us),
         }
@@ -149,17 +133,19 @@ async def recorded(dsns: RoleDsns) -> dict[str, Any]:
     logs: list[dict[str, Any]] = []
     waits: dict[str, dict[str, int]] = {}
     holds: dict[str, dict[str, int]] = {}
+    items: list[Open] = []
     for party, dsn in ((ACQUIRER, dsns.reader_acquirer), (ISSUER, dsns.reader_issuer)):
         reader = await PostgresReader.connect(dsn, party)
         try:
             heads = await reader.logs()
+            items += await at_acquirer(reader) if party == ACQUIRER else []
         finally:
             await reader.close()
         logs += [{"party": party, "log": head.log, "entries": head.frontier.size} for head in heads]
         async with counting(dsn, party) as connection:
             waits[party], holds[party] = await waiting(connection, party)
     async with counting(dsns.reader_acquirer, ACQUIRER) as connection:
-        return {"logs": logs, "open": waits, "holds": holds} | await register_counts(connection)
+        return {"logs": logs, "open": waits, "holds": holds} | await register_counts(connection, items)
 
 
 @contextlib.asynccontextmanager
@@ -184,14 +170,14 @@ async def waiting(connection: asyncpg.Connection, party: str) -> tuple[dict[str,
     return dict(+waits), holds
 
 
-async def register_counts(connection: asyncpg.Connection) -> dict[str, Any]:
-    """What somebody must see to: requests in doubt, what the issuers have not acknowledged, findings, open batches."""
-    undelivered = await connection.fetchrow(_UNDELIVERED)
+async def register_counts(connection: asyncpg.Connection, items: Sequence[Open]) -> dict[str, Any]:
+    """What somebody must see to: what is in doubt, what the issuers have not acknowledged, findings, open batches."""
+    whats = Counter(item.what for item in items)
     batches = await connection.fetchrow(_BATCHES)
     oldest_us = batches["oldest_us"]
     return {
-        "in_doubt": await connection.fetchval(_IN_DOUBT, IN_DOUBT),
-        "undelivered": dict(undelivered),
-        "findings": await connection.fetchval(_FINDINGS, FINDING),
+        "in_doubt": doubts_of(ACQUIRER, items).total,
+        "undelivered": {"advices": whats[ADVISED], "releases": whats[RELEASED]},
+        "findings": whats[FOUND],
         "batches": {"open": batches["open"], "oldest": rfc3339(oldest_us) if oldest_us is not None else None},
     }

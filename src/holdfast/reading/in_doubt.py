@@ -17,6 +17,7 @@ from holdfast.domain.journal import OWED
 from holdfast.domain.policy import Policy
 from holdfast.domain.records import DEVICES, REQUESTS, SALES, Device, Request, Sale
 from holdfast.domain.tables import DUE, Due, Key
+from holdfast.errors import HoldfastError
 from holdfast.ids import entry_id
 from holdfast.reading.open_items import ANSWER, RELEASE, TELL, UNDO, chunks, waits_of
 from holdfast.register.canonical import decode_strict
@@ -198,16 +199,22 @@ def _of_finding(entry: str, at_us: int, facts: dict[str, Any]) -> Open:
 # --- terminal -----------------------------------------------------------------------------------------------------
 
 
-async def in_terminal_file(path: Path) -> list[Open]:
-    """What is open at the terminal of that file, which may be at work meanwhile.
-
-    Unreachable when there is no such file, RegisterBroken when it is damaged, StoreError when it refuses.
+async def in_terminal_files(paths: Iterable[Path]) -> tuple[list[Open], list[str]]:
+    """What is open at the terminals of these files, which may be at work meanwhile; and of each file that cannot be
+    read, why.
     """
-    reader = SqliteReader(path)
-    try:
-        return await at_terminal(reader)
-    finally:
-        await reader.close()
+    items: list[Open] = []
+    unread: list[str] = []
+    for path in paths:
+        try:
+            reader = SqliteReader(path)
+            try:
+                items += await at_terminal(reader)
+            finally:
+                await reader.close()
+        except HoldfastError as error:
+            unread.append(str(error))
+    return items, unread
 
 
 async def at_terminal(reader: Reader) -> list[Open]:

@@ -73,6 +73,11 @@ class NodeConfig(NamedTuple):
     issuer_notice: str
     folder: str
 
+    @property
+    def module(self) -> str:
+        """What runs it."""
+        return "holdfast.runtime.node"
+
     def dump(self) -> bytes:
         """One line."""
         return orjson.dumps(self._asdict()) + b"\n"
@@ -81,6 +86,35 @@ class NodeConfig(NamedTuple):
 def load_node_config(line: str) -> NodeConfig:
     """The reverse of `NodeConfig.dump`."""
     return NodeConfig(**json.loads(line))
+
+
+class WatchConfig(NamedTuple):
+    """All that the watcher needs to know; it reads as `acquirer_dsn` and `issuer_dsn` let it, and answers at `listen`.
+
+    `folder` is the data folder, whose clock and terminals it looks at.
+    """
+
+    name: str
+    parent: int
+    acquirer_dsn: str
+    issuer_dsn: str
+    folder: str
+    log: str
+    listen: int
+
+    @property
+    def module(self) -> str:
+        """What runs it."""
+        return "holdfast.runtime.watch"
+
+    def dump(self) -> bytes:
+        """One line."""
+        return orjson.dumps(self._asdict()) + b"\n"
+
+
+def load_watch_config(line: str) -> WatchConfig:
+    """The reverse of `WatchConfig.dump`."""
+    return WatchConfig(**json.loads(line))
 
 
 class IssuerNotice(NamedTuple):
@@ -109,10 +143,13 @@ def read_file(path: Path) -> dict[str, Any] | None:
 
 
 class Notice(NamedTuple):
-    """What `up` says of itself while it runs. `database` is the server's address without a login."""
+    """What `up` says of itself while it runs. `database` is the server's address without a login, `http` where its
+    pages are ("" where there are none).
+    """
 
     pid: int
     pos: str
+    http: str
     workers: int
     database: str
     keys: str

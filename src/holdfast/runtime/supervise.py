@@ -1,4 +1,5 @@
-"""Everything that `holdfast up` keeps running: PostgreSQL (when embedded), the issuer, the acquirer's workers.
+"""Everything that `holdfast up` keeps running: PostgreSQL (when embedded), the issuer, the acquirer's workers, and the
+watcher.
 
 Rule 1: each is a process of its own, so that none delays or takes down another. What dies is started again, at once the
 first time and then with pauses that grow; what it held is taken back under the same name.
@@ -9,12 +10,10 @@ Rule 3: it ends in the order of the flow: workers drain, then the issuer, then t
 
 import asyncio
 import contextlib
-import errno
 import os
 import signal
 import socket
 import sys
-import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -29,12 +28,13 @@ from holdfast.keys.folder import SIGNING_FILE
 from holdfast.runtime import config
 from holdfast.runtime.advances import recorded_in
 from holdfast.runtime.business_clock import machine_us, recall
-from holdfast.runtime.config import ACQUIRER, HERE, ISSUER, Address, NodeConfig, Notice
+from holdfast.runtime.config import ACQUIRER, HERE, ISSUER, NodeConfig, Notice, WatchConfig
 from holdfast.runtime.continuity import refuse_shortened_party
 from holdfast.runtime.datafolder import DataFolder
 from holdfast.runtime.door import STATUS, call
 from holdfast.runtime.embedded import EmbeddedPostgres
 from holdfast.runtime.engine import Log
+from holdfast.runtime.listeners import address_of
 from holdfast.runtime.node import issuer_holder
 from holdfast.runtime.roles import RoleDsns, ensure_database
 from holdfast.store.migrate import migrate
@@ -48,13 +48,9 @@ HEALTHY_S = 30.0
 DRAIN_S = 15.0
 """A node gives itself a few seconds; past this it hangs."""
 
-BACKLOG = 1024
+WATCHER = "watcher"
 POSTGRES_STARTS_MAX = 5
 """Whoever kills it more often than that means it."""
-
-PORTS_TRIED = 100
-PORT_PATIENCE_S = 2.0
-"""What an earlier `up` left may take a moment to let go of its port."""
 
 READY_S = 120.0
 POLL_S = 0.05
@@ -70,9 +66,9 @@ class Plan(NamedTuple):
 
 
 class Child:
-    """One node, started again whenever it ends, until `stop`."""
+    """One process, started again whenever it ends, until `stop`."""
 
-    def __init__(self, node: NodeConfig, log: Log, tell: Callable[[str], None]) -> None:
+    def __init__(self, node: NodeConfig | WatchConfig, log: Log, tell: Callable[[str], None]) -> None:
         self._node = node
         self._log = log
         self._tell = tell
@@ -119,7 +115,7 @@ class Child:
         descriptor = os.open(self._node.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "holdfast.runtime.node"),
+                *(sys.executable, "-m", self._node.module),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=descriptor,
                 stderr=descriptor,
@@ -138,18 +134,30 @@ class Child:
 
 
 class Supervisor:
-    """The processes of one installation, whose folder is locked. `tell` hears a line for the person at the terminal."""
+    """The processes of one installation, whose folder is locked. `tell` hears a line for the person at the terminal.
 
-    def __init__(self, plan: Plan, listeners: list[socket.socket], log: Log, tell: Callable[[str], None]) -> None:
+    With `pages` a watcher answers at that socket.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        listeners: list[socket.socket],
+        log: Log,
+        tell: Callable[[str], None],
+        pages: socket.socket | None = None,
+    ) -> None:
         assert len(listeners) == plan.workers, "each worker has its own listener"
         self._plan = plan
         self._listeners = listeners
+        self._pages = pages
         self._log = log
         self._tell = tell
         self._postgres: EmbeddedPostgres | None = None
         self._postgres_keeper: asyncio.Task[None] | None = None
         self._issuer: Child | None = None
         self._workers: list[Child] = []
+        self._watcher: Child | None = None
         self._database = self._reader_dsn = ""
 
     async def start(self) -> RoleDsns:
@@ -166,8 +174,10 @@ class Supervisor:
         nodes = self._nodes(dsns)
         self._issuer = Child(nodes[0], self._log, self._tell)
         self._workers = [Child(node, self._log, self._tell) for node in nodes[1:]]
+        if self._pages is not None:
+            self._watcher = Child(self._watch(dsns, self._pages), self._log, self._tell)
         self._put_notice(ready=False)
-        for child in (self._issuer, *self._workers):
+        for child in (self._issuer, *self._workers, *([self._watcher] if self._watcher else [])):
             child.start()
         return dsns
 
@@ -187,7 +197,7 @@ class Supervisor:
 
     async def stop(self) -> None:
         """Drain in the order of the flow."""
-        await asyncio.gather(*(worker.stop() for worker in self._workers))
+        await asyncio.gather(*(child.stop() for child in (*self._workers, self._watcher) if child is not None))
         if self._issuer is not None:
             await self._issuer.stop()
         if self._postgres_keeper is not None:
@@ -262,11 +272,23 @@ class Supervisor:
             folder=str(folder.path),
         )
 
+    def _watch(self, dsns: RoleDsns, pages: socket.socket) -> WatchConfig:
+        folder = self._plan.folder
+        return WatchConfig(
+            name=WATCHER,
+            parent=os.getpid(),
+            acquirer_dsn=dsns.reader_acquirer,
+            issuer_dsn=dsns.reader_issuer,
+            folder=str(folder.path),
+            log=str(folder.logs / f"{WATCHER}.log"),
+            listen=pages.fileno(),
+        )
+
     def _put_notice(self, ready: bool) -> None:
-        pos = self._listeners[0].getsockname()
         notice = Notice(
             pid=os.getpid(),
-            pos=str(Address(pos[0], pos[1])),
+            pos=address_of(self._listeners[0]),
+            http=address_of(self._pages) if self._pages is not None else "",
             workers=self._plan.workers,
             database=self._database,
             keys=str(self._plan.keys),
@@ -348,54 +370,6 @@ async def _has_logs(dsn: str) -> bool:
         return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM acquirer.logs)"))
     finally:
         await connection.close(timeout=CONNECT_TIMEOUT_S)
-
-
-def bind_listeners(address: Address, workers: int, may_move: bool) -> list[socket.socket]:
-    """One socket for each worker, all on one port; the next free port where ours is taken and it `may_move`.
-
-    Unreachable when the port is in use or may not be had.
-    """
-    assert address.port is not None, "terminals come over TCP"
-    ports = range(address.port, min(address.port + PORTS_TRIED, 0x10000)) if may_move else (address.port,)
-    until_s = time.monotonic() + PORT_PATIENCE_S
-    while True:
-        for port in ports:
-            try:
-                return _bind_all(address._replace(port=port), workers)
-            except OSError as error:
-                reason = error
-                if error.errno != errno.EADDRINUSE:
-                    raise Unreachable(f"cannot listen at {address}: {error.strerror or error}") from error
-        if time.monotonic() > until_s:
-            raise Unreachable(f"port {address} is in use: stop what listens there, or name another --pos") from reason
-        time.sleep(POLL_S)
-
-
-def _bind_all(address: Address, workers: int) -> list[socket.socket]:
-    # One socket is ours alone. Several share the port, and whoever shares lets others of this user in: so it must be
-    # free before.
-    first = _bind(address, shared=False)
-    if workers == 1:
-        return [first]
-    port = first.getsockname()[1]
-    first.close()
-    return [_bind(address._replace(port=port), shared=True) for _ in range(workers)]
-
-
-def _bind(address: Address, shared: bool) -> socket.socket:
-    family, _, _, _, place = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if shared:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        listener.bind(place)
-        # A port is only ours once somebody listens; whoever connects this early waits for a worker.
-        listener.listen(BACKLOG)
-    except BaseException:
-        listener.close()
-        raise
-    return listener
 
 
 def _reason(code: int) -> str:
