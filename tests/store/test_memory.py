@@ -8,7 +8,7 @@ import pytest
 
 from holdfast.domain.tables import DUE, Due, insert, put
 from holdfast.errors import CommitUnknown, Conflict, Fenced, StoreError
-from holdfast.store.interface import Batch, LogState
+from holdfast.store.interface import Batch, Checkpoint, LogState
 from holdfast.store.memory import IDLE_IN_TRANSACTION_S, MemoryDatabase, MemoryReader, MemoryStore, crash
 
 
@@ -168,3 +168,31 @@ def drive(running: list[Coroutine[Any, Any, None]], chosen: Callable[[int], int]
             turn.send(None)
         except StopIteration:
             running.remove(turn)
+
+
+def test_a_write_that_fails_leaves_nothing_and_frees_the_locks() -> None:
+    world = World()
+    store = world.store()
+    log = run(store.take_log(("A",), "one", 10.0))
+    store.fail_write = lambda what: what == "batch"
+    with pytest.raises(StoreError):
+        run(a_commit(store, a_batch(log, "k")))
+    assert (rows(world), world.shared.locks) == ([], {})
+    store.fail_write = lambda what: False
+    run(a_commit(store, a_batch(log, "k")))
+    assert rows(world) == ["k"]
+
+
+def test_a_full_disk_takes_no_log_renews_no_lease_and_keeps_no_checkpoint() -> None:
+    world = World()
+    store = world.store()
+    log = run(store.take_log(("A",), "one", 10.0))
+    full = world.store(fail_write=lambda what: True)
+    for write in (
+        full.take_log(("A",), "one", 10.0),
+        full.renew(log, 10.0),
+        full.put_checkpoint(Checkpoint("A", 0, "")),
+    ):
+        with pytest.raises(StoreError):
+            run(write)
+    assert (world.shared.logs["A"].state, world.shared.logs["A"].checkpoints) == (log, {})

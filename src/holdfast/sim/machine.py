@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Generator, Sequence
 from functools import partial
 from random import Random
 from types import coroutine
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple
 
 from holdfast.domain.tables import DUE
 from holdfast.errors import Fenced, StoreError, WireError
@@ -17,13 +17,23 @@ from holdfast.keys.interface import Keys
 from holdfast.parties.step import Party, Received
 from holdfast.runtime.engine import Engine
 from holdfast.runtime.links import Links
-from holdfast.sim.faults import CRASH_AFTER, CRASH_BEFORE, STALL, UNKNOWN, Faults, between
+from holdfast.sim.faults import (
+    CRASH_AFTER,
+    CRASH_BEFORE,
+    CRASH_RECOVERY,
+    DISK_FULL,
+    STALL,
+    UNKNOWN,
+    WRITE_FAILS,
+    Faults,
+    between,
+)
 from holdfast.sim.labels import Labels
-from holdfast.sim.network import Between, End, Network, as_it_is
+from holdfast.sim.network import End, Network
 from holdfast.sim.scheduler import Scheduler
 from holdfast.store.memory import MemoryDatabase, MemoryStore, crash
 from holdfast.wire.codec import decode
-from holdfast.wire.dialect import UNIONPAY, Dialect
+from holdfast.wire.dialect import UNIONPAY
 from holdfast.wire.message import Message, swapped_tpdu
 
 PAUSE_US = {"lock": (2_000, 20_000), "commit": (300, 4_000), "committed": (10, 300)}
@@ -35,13 +45,12 @@ POLL_US = 250_000
 KEEP_US = 2_000_000
 STALL_S = (0.5, 15.0)
 RETRY_US = 500_000
-REDIAL_S = (0.2, 5.0)
 LOST_COMMIT_SHARE = 0.5
 UNNOTICED_SHARE = 0.2
 """So often nobody at the other end notices at once that a machine is gone."""
 
-EVERY_POINT = frozenset({"begin", "fetch", "find", "claim", "write", "lock", "commit", "committed"})
-COMMITS = frozenset({"lock", "commit", "committed"})
+EVERY_POINT = frozenset({"begin", "fetch", "find", "claim", "write", "lock", "commit", "committed", "taken"})
+COMMITS = frozenset({"lock", "commit", "committed", "taken"})
 """Where a machine pauses whose database is its own: nobody could come between the other points."""
 
 
@@ -62,6 +71,34 @@ class Site:
     def __init__(self, scheduler: Scheduler) -> None:
         self.database = MemoryDatabase(scheduler.now_s)
         self.machines: list[Machine] = []
+        self._scheduler = scheduler
+        self._full_until_us = 0
+        self._full_unnoticed = False
+
+    def fill(self, duration_us: int) -> None:
+        """For so long nothing can be written."""
+        self._full_until_us, self._full_unnoticed = self._scheduler.now_us + duration_us, True
+
+    def clear(self) -> None:
+        """There is room again."""
+        if self._full_until_us > self._scheduler.now_us:
+            self._full_until_us = 0
+            for machine in self.machines:
+                machine.try_again()
+
+    @property
+    def full_for_us(self) -> int:
+        """How long it is in vain to try again."""
+        return max(0, self._full_until_us - self._scheduler.now_us)
+
+    def refuses(self, faults: Faults) -> bool:
+        """Whether nothing can be written now: it counts when somebody notices."""
+        if self._scheduler.now_us >= self._full_until_us:
+            return False
+        if self._full_unnoticed:
+            self._full_unnoticed = False
+            faults.count(DISK_FULL)
+        return True
 
     def next_due_us(self) -> int | None:
         """When the next due row's time comes."""
@@ -111,8 +148,12 @@ class Machine:
         self._keys = keys
         self._life = 0
         self._task: Coroutine[Any, Any, Any] | None = None
+        self._off = True
         self._stopped = False
         self._woken = False
+        self._turns = 0
+        self._dies: tuple[int, str] | None = None
+        """In which turn, and where in it, it crashes in its recovery."""
         self._alarm_us: int | None = None
         self._ends: list[End] = []
         self._store = MemoryStore(site.database)
@@ -124,18 +165,26 @@ class Machine:
     def start(self) -> None:
         """Power comes on: a new engine on the database as it was left."""
         self._life += 1
-        self._store = MemoryStore(self.site.database, self._pause, self._fail_commit)
+        self._off = False
+        self._store = MemoryStore(self.site.database, self._pause, self._fail_commit, fail_write=self._fail_write)
         self.links = Links(self._keys)
         self.engine = self._new_engine()
-        self._task = self._boot()
-        self._go_on(self._life)
+        faults = self._stage.faults
+        self._turns, self._dies = 0, faults.dice.choice(EARLY) if faults.strikes(CRASH_RECOVERY) else None
+        self._boot(self._life)
 
-    def crash(self) -> None:
+    def power_on(self) -> None:
+        """A long absence is over."""
+        if self._off:
+            self.start()
+
+    def crash(self, down_us: int | None = None) -> None:
         """Everything that was not committed is gone; it starts again after a while."""
         scheduler = self._stage.scheduler
         scheduler.note(f"crash {self.name}")
         was_ready, self.ready, self._stopped, self._woken = self.ready, False, False, False
         self._life += 1
+        self._off = True
         crash(self._store)
         if self._task is not None:
             self._task.close()
@@ -147,7 +196,12 @@ class Machine:
         if was_ready:
             for tell in self.on_crash:
                 tell()
-        scheduler.after(between(self._dice, *self._role.down_s), self.start)
+        usual_us = between(self._dice, *self._role.down_s)
+        scheduler.after(down_us or usual_us, partial(self._start_again, self._life))
+
+    def _start_again(self, life: int) -> None:
+        if life == self._life:
+            self.start()
 
     def stop(self, duration_us: int) -> None:
         """Stopped in the middle of what it does, and goes on later as if nothing had been."""
@@ -169,7 +223,13 @@ class Machine:
     def _say(self, event: str, **facts: object) -> None:
         self._stage.scheduler.note(f"{self.name} says {event}")
 
-    async def _boot(self) -> None:
+    def _boot(self, life: int) -> None:
+        if life == self._life:
+            self._woken = False
+            self._task = self._take()
+            self._go_on(life)
+
+    async def _take(self) -> None:
         await self.engine.take()
 
     # --- work -----------------------------------------------------------------------------------------------------
@@ -180,6 +240,11 @@ class Machine:
             self._woken = True
             delay_us = self._dice.randint(*WAKE_US)
             self._stage.scheduler.after(delay_us, partial(self._turn, self._life))
+
+    def try_again(self) -> None:
+        """What the database refused may be written now."""
+        self._woken = False
+        self.wake()
 
     def mind_due(self) -> None:
         """Be awake when the next due row's time comes."""
@@ -198,6 +263,8 @@ class Machine:
                 return
             except Fenced:
                 self.crash()
+            except StoreError:
+                return
 
     def _alarm(self, set_for_us: int) -> None:
         if self._alarm_us == set_for_us:
@@ -217,6 +284,7 @@ class Machine:
         self._woken = False
         claim = self._due_now()
         if (self.engine.waiting or claim) and not self._stopped:
+            self._turns += 1
             self._task = self.engine.turn(claim)
             self._go_on(life)
 
@@ -231,8 +299,9 @@ class Machine:
         except Fenced:
             self.crash()
         except StoreError:
-            self._task = None
-            self._stage.scheduler.after(RETRY_US, self.wake)
+            self._task, self._woken = None, True
+            delay_us = max(RETRY_US, self.site.full_for_us)
+            self._stage.scheduler.after(delay_us, partial(self._turn if self.ready else self._boot, life))
         except Exception as error:
             self._stage.complain(f"{self.name}: the engine raised {type(error).__name__}: {error}")
             self.crash()
@@ -253,8 +322,13 @@ class Machine:
 
     def _paused(self, point: str) -> None:
         faults = self._stage.faults
-        if point in CRASHES and self.ready and faults.strikes(CRASHES[point]):
-            faults.count(CRASHES[point])
+        kind = CRASHES.get(point) if self.ready else None
+        if self._dies is not None and self._dies_at(point):
+            kind = CRASH_RECOVERY
+        elif kind is not None and not faults.strikes(kind):
+            kind = None
+        if kind is not None:
+            faults.count(kind)
             self.crash()
             return
         delay_us = self._dice.randint(*PAUSE_US.get(point, USUAL_PAUSE_US))
@@ -262,6 +336,15 @@ class Machine:
             faults.count(STALL)
             delay_us += faults.between(*STALL_S)
         self._stage.scheduler.after(delay_us, partial(self._go_on, self._life))
+
+    def _dies_at(self, point: str) -> bool:
+        """Whether this is where its recovery fails; nobody's does any more once the world heals."""
+        assert self._dies is not None
+        turn, where = self._dies
+        if point != where or self._turns < turn:
+            return False
+        self._dies = None
+        return self._stage.faults.rate(CRASH_RECOVERY) > 0
 
     async def _pause(self, point: str) -> None:
         if point in self._role.points:
@@ -273,6 +356,15 @@ class Machine:
             return None
         faults.count(UNKNOWN)
         return "before" if faults.dice.random() < LOST_COMMIT_SHARE else "after"
+
+    def _fail_write(self, what: str) -> bool:
+        faults = self._stage.faults
+        if self.site.refuses(faults):
+            return True
+        if what != "batch" or not faults.strikes(WRITE_FAILS):
+            return False
+        faults.count(WRITE_FAILS)
+        return True
 
     # --- links ----------------------------------------------------------------------------------------------------
 
@@ -308,74 +400,5 @@ class Machine:
 
 CRASHES = {"commit": CRASH_BEFORE, "committed": CRASH_AFTER}
 """Points at which a machine may crash."""
-
-
-class Caller(Protocol):
-    """Who keeps a line up."""
-
-    name: str
-    ready: bool
-    on_ready: list[Callable[[], None]]
-    on_crash: list[Callable[[], None]]
-
-    def attach(self, end: End, host: str, peer: str, lost: Callable[[], None]) -> None:
-        """The line is up: this is its end."""
-
-
-class Line:
-    """A connection that is kept up to one of several machines, calling again whenever it is lost.
-
-    `host` is how the caller names whom it reaches, `peer` how the callee names the caller ("" for a terminal), and
-    `between_them` stands before what the callee answers.
-    """
-
-    def __init__(
-        self,
-        stage: Stage,
-        caller: Caller,
-        callees: Sequence[Machine],
-        dialect: Dialect,
-        host: str,
-        peer: str,
-        between_them: Between = as_it_is,
-    ) -> None:
-        self._stage = stage
-        self._dice = Random(f"{stage.seed}/{caller.name}/{host}/line")
-        self._between = between_them
-        self._caller = caller
-        self._callees = callees
-        self._dialect = dialect
-        self._host = host
-        self._peer = peer
-        self._end: End | None = None
-        caller.on_ready.append(self.dial)
-        caller.on_crash.append(self._forget)
-
-    def dial(self) -> None:
-        """Call somebody who is up."""
-        if not self._caller.ready or self._end is not None:
-            return
-        up = [machine for machine in self._callees if machine.ready]
-        if not up:
-            self._again()
-            return
-        callee = self._dice.choice(up)
-        near, far = self._stage.network.connect(self._dialect, self._caller.name, callee.name)
-        self._end = near
-        far.between = self._between
-        self._caller.attach(near, self._host, self._host, self._lost)
-        callee.attach(far, "", self._peer, nothing_to_do)
-
-    def _lost(self) -> None:
-        self._end = None
-        self._again()
-
-    def _forget(self) -> None:
-        self._end = None
-
-    def _again(self) -> None:
-        self._stage.scheduler.after(between(self._dice, *REDIAL_S), self.dial)
-
-
-def nothing_to_do() -> None:
-    """Who was called waits to be called again."""
+EARLY = ((0, "taken"), (1, "commit"), (1, "committed"), (2, "commit"), (2, "committed"))
+"""Where a machine crashes in its recovery: with its log taken, or in the first turns after that."""

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from functools import partial
 
-from holdfast.sim.faults import CLOG, CUT, KILL, ONE_WAY, OUT_OF_STEP, POWER_OFF, Faults
-from holdfast.sim.machine import Machine, Stage
+from holdfast.sim.faults import CLOG, CUT, DISK_FULL, KILL, ONE_WAY, OUT_OF_STEP, POWER_OFF, Faults
+from holdfast.sim.machine import Machine, Site, Stage
 from holdfast.sim.network import End, Network
 from holdfast.sim.tills import OurTill, StandardTill
 
 Act = Callable[[], None]
+
+DISK_FULL_S = (5.0, 400.0)
 
 
 class Mishaps:
@@ -20,6 +22,8 @@ class Mishaps:
         self._scheduler = stage.scheduler
         self._hosts = hosts
         self._tills = tills
+        ours = [till.machine for till in tills if isinstance(till, OurTill)]
+        self._sites: list[Site] = list(dict.fromkeys(machine.site for machine in (*hosts, *ours)))
         self._acts: dict[str, Act] = {
             CLOG: partial(self._to_a_way, self._network.clog),
             CUT: partial(self._to_a_way, self._network.cut),
@@ -27,6 +31,7 @@ class Mishaps:
             OUT_OF_STEP: partial(self._to_a_way, self._network.shift),
             KILL: self._kill,
             POWER_OFF: self._power_off,
+            DISK_FULL: self._fill_a_disk,
         }
         self._round = 0
 
@@ -37,8 +42,10 @@ class Mishaps:
             self._comes_again(kind, self._round)
 
     def end(self) -> None:
-        """No more, until it begins again."""
+        """No more, until it begins again; what lasts ends now."""
         self._round += 1
+        for site in self._sites:
+            site.clear()
 
     def _comes_again(self, kind: str, begun: int) -> None:
         if self._faults.rate(kind) > 0:
@@ -62,6 +69,11 @@ class Mishaps:
         if machine.ready:
             self._faults.count(KILL)
             machine.crash()
+
+    def _fill_a_disk(self) -> None:
+        site = self._faults.dice.choice(self._sites)
+        self._scheduler.note(f"full {site.machines[0].name}")
+        site.fill(self._faults.of_any_size(*DISK_FULL_S))
 
     def _power_off(self) -> None:
         till = self._faults.dice.choice(self._tills)

@@ -27,7 +27,8 @@ from holdfast.sim.foreign import ForeignNetwork
 from holdfast.sim.guests import Notebook
 from holdfast.sim.keys import SimKeys
 from holdfast.sim.labels import Labels
-from holdfast.sim.machine import EVERY_POINT, KEEP_US, Line, Machine, Role, Site, Stage
+from holdfast.sim.line import Line
+from holdfast.sim.machine import EVERY_POINT, KEEP_US, Machine, Role, Site, Stage
 from holdfast.sim.mishaps import Mishaps
 from holdfast.sim.network import Network, as_it_is
 from holdfast.sim.plan import FOREIGN_ISSUER, ISSUERS, Plan, TerminalOf

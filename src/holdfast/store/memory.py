@@ -3,7 +3,8 @@
 It behaves as PostgreSQL does under READ COMMITTED: a transaction sees committed rows, holds the locks of what it
 fetched and wrote until it ends, and changes nothing before its commit. It never waits by itself: whoever drives it
 injects `pause`, which is awaited wherever a real database would let others run. Its points are "begin", "fetch",
-"find", "claim", "write", "lock", "commit" (nothing is applied yet) and "committed" (applied, and nobody was told yet).
+"find", "claim", "write", "lock", "commit" (nothing is applied yet), "committed" (applied, and nobody was told yet) and
+"taken" (a log is, and nobody was told yet).
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -35,10 +36,16 @@ def _always_commit() -> Outcome:
     return None
 
 
+def _always_write(what: str) -> bool:
+    return False
+
+
 class MemoryStore:
     """One engine's connection to a shared database.
 
     `fail_commit` is asked at every commit: "before" and "after" raise CommitUnknown without or with the batch applied.
+    `fail_write` is asked whenever a "batch", a "lease" or a "checkpoint" is to be written: true raises StoreError, and
+    nothing was.
     """
 
     def __init__(
@@ -47,11 +54,13 @@ class MemoryStore:
         pause: Pause = _never_pause,
         fail_commit: Callable[[], Outcome] = _always_commit,
         waits_max: int = WAITS_MAX,
+        fail_write: Callable[[str], bool] = _always_write,
     ) -> None:
         self.shared = shared
         self.pause = pause
         self.fail_commit = fail_commit
         self.waits_max = waits_max
+        self.fail_write = fail_write
         self.crashed = False
         self.open: MemoryTransaction | None = None
 
@@ -62,15 +71,20 @@ class MemoryStore:
             await self._wait_for_writer(name)
             log = self.shared.logs.get(name)
             if log is None or self._may_take(log, holder):
+                self._assert_writes("lease")
                 log = self.shared.logs.setdefault(name, MemoryLog(name))
                 log.holder, log.lease_until_s = holder, self.shared.clock_s() + lease_s
                 log.state = log.state._replace(epoch=log.state.epoch + 1)
-                return log.state
+                taken = log.state
+                await self.pause("taken")
+                return taken
         raise Fenced(f"others hold all of the logs {', '.join(names)}")
 
     async def renew(self, log: LogState, lease_s: float) -> None:
         """See `Store.renew`."""
-        self._held(log).lease_until_s = self.shared.clock_s() + lease_s
+        held = self._held(log)
+        self._assert_writes("lease")
+        held.lease_until_s = self.shared.clock_s() + lease_s
 
     async def release(self, log: LogState) -> None:
         """See `Store.release`."""
@@ -99,11 +113,17 @@ class MemoryStore:
     async def put_checkpoint(self, checkpoint: Checkpoint) -> None:
         """See `Store.put_checkpoint`."""
         self._assert_alive()
+        self._assert_writes("checkpoint")
         self.shared.logs[checkpoint.log].checkpoints.setdefault(checkpoint.size, checkpoint)
 
     async def close(self) -> None:
         """Give up what is open."""
         crash(self)
+
+    def _assert_writes(self, what: str) -> None:
+        """StoreError when this cannot be written now."""
+        if self.fail_write(what):
+            raise StoreError(f"the {what} could not be written")
 
     def _candidates(self, names: Sequence[str], holder: str) -> list[str]:
         logs = self.shared.logs
@@ -204,6 +224,9 @@ class MemoryTransaction:
             raise Fenced(f"log {before.log} is no longer at epoch {before.epoch}, batch {before.batch}")
         for change in changes:
             await self._lock_changes(change)
+        if self._store.fail_write("batch"):
+            self.end()
+            raise StoreError("the batch could not be written")
         self._written = batch, changes
         self._rest()
 
