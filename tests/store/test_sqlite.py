@@ -125,7 +125,13 @@ async def test_a_full_disk_is_a_store_error_and_what_was_there_stays(tmp_path: P
 
 
 def test_a_commit_that_may_have_happened_is_unknown() -> None:
-    for code, meaning in ((sqlite3.SQLITE_FULL, StoreError), (sqlite3.SQLITE_IOERR, CommitUnknown)):
+    meanings = (
+        (sqlite3.SQLITE_FULL, StoreError),
+        (sqlite3.SQLITE_IOERR_WRITE, StoreError),
+        (sqlite3.SQLITE_IOERR_FSYNC, CommitUnknown),
+        (sqlite3.SQLITE_IOERR, CommitUnknown),
+    )
+    for code, meaning in meanings:
         error = sqlite3.OperationalError("made up")
         error.sqlite_errorcode = code
         with pytest.raises(meaning) as raised:

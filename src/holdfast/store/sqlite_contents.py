@@ -31,6 +31,9 @@ _OF_THE_MACHINE = frozenset(
 )
 """Errors that say nothing about the file."""
 
+UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
+"""The second is what becomes of a complaint of SQLite's that quotes damaged text."""
+
 _BY_LOG = "WHERE log = ? ORDER BY"
 _PARTS = (
     (LOGS, f"{_BY_LOG} log"),
@@ -70,7 +73,7 @@ def contents_of(path: Path, tables: Sequence[Table], log: str) -> Contents | Non
         for name, rows in _parts(connection, tables, log):
             found[name] = []
             found[name].extend(_as_far_as_it_goes(rows, name, complaints, path))
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         complaints.append(_damage_by(error, path))
     finally:
         connection.close()
@@ -92,7 +95,7 @@ def values_of(path: Path, table: Table, columns: Sequence[str], keys: Sequence[K
     for key in keys:
         try:
             row = connection.execute(asked, (key,)).fetchone()
-        except sqlite3.Error:
+        except UNREADABLE:
             # What was wrong with the file has been said before this is asked.
             continue
         if row is not None:
@@ -132,12 +135,12 @@ def _selected(connection: sqlite3.Connection, statement: str, *arguments: str) -
 def _as_far_as_it_goes(rows: Iterator[Any], name: str, complaints: list[str], path: Path) -> Iterator[Any]:
     try:
         yield from rows
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         complaints.append(f"{name} cannot be read to the end: {_damage_by(error, path)}")
 
 
-def _damage_by(error: sqlite3.Error, path: Path) -> str:
+def _damage_by(error: Exception, path: Path) -> str:
     """The error in words, when it is the file's; Unreachable when it is the machine's."""
-    if primary_code(error) in _OF_THE_MACHINE:
+    if isinstance(error, sqlite3.Error) and primary_code(error) in _OF_THE_MACHINE:
         raise Unreachable(f"terminal file {path} cannot be read: {error}") from error
     return " ".join(str(error).split())

@@ -192,13 +192,16 @@ def seal_of(tables: Sequence[Table]) -> int:
 def is_of_another(connection: sqlite3.Connection, tables: Sequence[Table]) -> bool:
     """Whether another Holdfast made this file, older or newer: then its shape is not ours to judge."""
     version, seal = _pragma(connection, "user_version"), _pragma(connection, "application_id")
-    return bool(version and seal) and seal != seal_of(tables)
+    return bool(version and seal) and seal != seal_of(tables) and _definitions(connection) != set(schema_of(tables))
 
 
 def is_as_made(connection: sqlite3.Connection, tables: Sequence[Table]) -> bool:
     """Whether a file of ours still has the shape that we gave it."""
-    found = {sql for (sql,) in connection.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL")}
-    return _pragma(connection, "user_version") == VERSION and found == set(schema_of(tables))
+    return _pragma(connection, "user_version") == VERSION and _definitions(connection) == set(schema_of(tables))
+
+
+def _definitions(connection: sqlite3.Connection) -> set[str]:
+    return {sql for (sql,) in connection.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL")}
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:
