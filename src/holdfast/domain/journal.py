@@ -203,7 +203,7 @@ def _loaded(device: Device | None, facts: Facts) -> Device:
 
 
 def opened(facts: Facts) -> Sale:
-    """The row of a request that is about to be sent, of an advice, of a reversal that was stored, or of what was lost."""
+    """The row of a request that is about to be sent, of an advice, of a stored reversal, or of what was lost."""
     get, advice = facts.get, facts["phase"] == "told"
     return Sale(
         trace_key=facts["trace_key"],

@@ -320,6 +320,11 @@ class Device(NamedTuple):
     the key of the one that was not; `asked_n` counts the business requests of the batch. `notices` are the digits by
     which the acquirer asked for something that is not done yet (see `wire.header`), `parameters` what it set, as text
     (see `parties.settings`). `last_receipt` and `last_settlement` are the trace keys of what was printed last.
+
+    `mending` says what was wrong with a journal that is to be rebuilt from the register ('' where nothing is), `kept_n`
+    how many of its entries were left. `doubtful` is the trace key of the request that was in flight at the end of them.
+    `records_key` is the trace key under which the register's records are asked for, `records_after` from where on, and
+    `recovered_n` counts what they changed.
     """
 
     terminal_id: str
@@ -344,6 +349,12 @@ class Device(NamedTuple):
     parameters: str = ""
     last_receipt: str = ""
     last_settlement: str = ""
+    mending: str = ""
+    kept_n: int = 0
+    doubtful: str = ""
+    records_key: str = ""
+    records_after: str = ""
+    recovered_n: int = 0
 
 
 class Sale(NamedTuple):

@@ -15,6 +15,7 @@ from holdfast.domain.commands import (
     BUSINESS_KINDS,
     DOWNLOAD_PARAMETERS,
     ECHO,
+    RECORDS_CODE,
     REVERSAL_MTI,
     SCRIPT_MTI,
     SETTLEMENT_MTI,
@@ -41,7 +42,7 @@ from holdfast.domain.projections import rows_of
 from holdfast.domain.records import CARDS, REQUESTS, Request
 from holdfast.domain.tables import DUE, Due, Write, insert, put
 from holdfast.ids import batch_of, rrn_of, without_repeat
-from holdfast.parties import admission, answers, duties, installation, reversals, settlement
+from holdfast.parties import admission, answers, duties, installation, records, reversals, settlement
 from holdfast.parties.admission import admit, turned_away
 from holdfast.parties.booking import book, counted, finding
 from holdfast.parties.exchange import MAC_ALGORITHM as ISSUER_MAC_ALGORITHM
@@ -93,6 +94,8 @@ class Acquirer:
         management = message.get(60)[8:11]
         if mti == "0800" and management == DOWNLOAD_PARAMETERS:
             return admission.download(event, self.policy)
+        if mti == "0800" and management == RECORDS_CODE:
+            return records.tell(event, self.policy)
         if mti == "0800":
             return admission.sign_on(event, self.policy, self.ended)
         if mti == "0820" and management == ECHO:

@@ -51,7 +51,8 @@ def tell(due: Due, settings: TerminalSettings) -> Decision:
         yield (TURN,)
         return Step(write=(remove(DUE, TELL),))
     sale = in_order(owed)[due.attempts % len(owed)]
-    assert sale.pan_sealed is not None, "the card stays as long as it must be told"
+    if sale.pan_sealed is None:
+        return (yield from not_told(due, sale, settings))
     (pan,) = yield (open_pan(sale.pan_sealed),)
     assert pan is not None, "the card was sealed with the keys of this installation"
     (turn,) = yield (TURN,)
@@ -61,6 +62,13 @@ def tell(due: Due, settings: TerminalSettings) -> Decision:
     again = due._replace(due_us=turn.now_us + pause_us, attempts=due.attempts + 1)
     message = request_of(sale, device, kept_card(sale, pan), repeat=True)
     return Step(write=(put(DUE, again),), send=(Outgoing(ACQUIRER, message, (device.mak, MAC_ALGORITHM)),))
+
+
+def not_told(due: Due, sale: Sale, settings: TerminalSettings) -> Decision:
+    """The card stays as long as it must be told; lost with a part of the file, it leaves the advice to a person."""
+    (turn,) = yield (TURN,)
+    later = due._replace(due_us=turn.now_us + settings.repeat_max_us, attempts=due.attempts + 1)
+    return Step(write=(put(DUE, later),), says=f"{sale.trace_key} cannot be told: its card number is lost")
 
 
 def in_order(owed: list[Sale]) -> list[Sale]:

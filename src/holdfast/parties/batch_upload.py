@@ -61,7 +61,8 @@ def progress(device: Device, batch: str, balanced: bool, uploaded: int) -> Reads
     """What an upload needs to go on when so many of its messages are acknowledged."""
     sales, owed = yield of_batch(batch), advices.OWED
     refused = tuple(advices.in_order([sale for sale in sales if is_refused_advice(sale)]))
-    wanted = uploads_of(sales, balanced)
+    # What was recovered from the register has no card number here, and the register has it already.
+    wanted = uploads_of([sale for sale in sales if sale.pan_sealed is not None], balanced)
     if balanced and parameters_from(device.parameters).balanced_upload == "never":
         wanted = []
     upload = wanted[uploaded] if uploaded < len(wanted) else None

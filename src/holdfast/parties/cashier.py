@@ -76,7 +76,7 @@ def ask(event: Command, kind: Kind, settings: TerminalSettings) -> Decision:
         return (yield from turn_down(event, kind.name, str(error), mistake=True))
     read = yield from look(wanted, device)
     (turn,) = yield (TURN,)
-    no = why_not(device, read.taken, turn, kind) or why_no_sale(device, kind)
+    no = why_damaged(device) or why_not(device, read.taken, turn, kind) or why_no_sale(device, kind)
     missing = why_not_enough(read)
     if no is not None or missing is not None:
         return Step(send=(Outcome(event.caller, turned_down(kind.name, no or missing or "", mistake=no is None)),))
@@ -155,6 +155,13 @@ def next_key(device: Device, mti: str) -> TraceKey:
     return TraceKey(device.terminal_id, device.batch, f"{device.stan % STAN_MAX + 1:06d}", mti)
 
 
+def why_damaged(device: Device) -> str | None:
+    """Why nothing can be sold or settled while the journal is to be rebuilt."""
+    if not device.mending:
+        return None
+    return f"the journal was damaged ({device.mending}): sign on, and it is rebuilt from the register"
+
+
 def why_not(device: Device, taken: bool, turn: Turn, kind: Kind | None = None) -> str | None:
     """Why nothing can be asked now; an advice (`kind`) needs no line."""
     if device.in_flight:
@@ -209,6 +216,8 @@ def ask_again(event: Command, settings: TerminalSettings) -> Decision:
     device, sale = yield RowOf(DEVICES, settings.terminal_id), RowOf(SALES, key)
     if device is None or sale is None or not sale.batch:
         return (yield from turn_down(event, "repeat", f"no request of this terminal is {key}"))
+    if device.mending:
+        return (yield from turn_down(event, sale.kind, why_damaged(device) or ""))
     if sale.pan_sealed is None:
         gone = "was reversed" if sale.outcome == "reversed" else "is settled"
         return (yield from turn_down(event, sale.kind, f"{key} {gone}: there is nothing to repeat"))
@@ -246,6 +255,8 @@ def why_not_taken_back(device: Device | None, sale: Sale | None, key: str) -> st
     """Why a request cannot be reversed on demand; None for the last one, if it is approved and can be undone at all."""
     if device is None or sale is None or not sale.batch:
         return f"no request of this terminal is {key}"
+    if device.mending:
+        return why_damaged(device)
     if device.in_flight or device.reversal or device.settling:
         return f"something is open: {device.in_flight or device.reversal or device.settling}"
     if sale.outcome != "approved" or sale.pan_sealed is None or BY_NAME[sale.kind].silence is not Silence.REVERSED:

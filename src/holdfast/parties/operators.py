@@ -11,8 +11,11 @@ CASHIERS = frozenset(f"{number:02d}" for number in range(1, 21))
 OPERATOR_CHARS = 2
 """A longer name is that of a system which drives the terminal, and no person."""
 
-EVERYBODY = frozenset({"sign-on", "sign-off", "echo", "deliver"})
+EVERYBODY = frozenset({"sign-on", "sign-off", "echo", "deliver", "rebuild"})
 """What keeps the terminal itself going."""
+
+NOBODYS = frozenset({"mend"})
+"""What no person does: whoever drives the terminal knows that its file was damaged."""
 
 
 class Role(NamedTuple):
@@ -44,6 +47,8 @@ def why_not(operator: str, command: str) -> str | None:
     if len(operator) > OPERATOR_CHARS:
         return None
     role = role_of(operator)
+    if command in NOBODYS:
+        return f"{command} is for whoever drives the terminal, and for no operator"
     if role is None:
         return f"there is no operator {operator}: cashiers are 01 to 20, 00 is the supervisor, 99 the administrator"
     if command in role.does or (not role.does and command not in role.kept_from):

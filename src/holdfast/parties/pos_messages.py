@@ -11,6 +11,7 @@ from holdfast.domain.commands import (
     DOWNLOAD_PARAMETERS,
     ECHO,
     MESSAGE_TYPE_NETWORK,
+    RECORDS_CODE,
     REVERSAL_MTI,
     SIGN_OFF_CODE,
     SIGN_ON_DOUBLE,
@@ -20,7 +21,7 @@ from holdfast.domain.commands import (
 from holdfast.domain.records import Device, Sale
 from holdfast.ids import parse_trace_key
 from holdfast.parties.translate import MAC_TO_COME
-from holdfast.wire import chain
+from holdfast.wire import chain, records
 from holdfast.wire.chain import CHAIN_FIELD
 from holdfast.wire.message import Message
 from holdfast.wire.security import ALGORITHM_3DES, PIN_WITH_PAN, SecurityControl, pack_security_control
@@ -110,6 +111,12 @@ def download_of(sale: Sale, device: Device) -> Message:
     return Message(SIGN_ON_MTI, network_fields(sale, device, DOWNLOAD_PARAMETERS) | {MAC_FIELD: MAC_TO_COME})
 
 
+def records_of(sale: Sale, device: Device, asked: records.Asked) -> Message:
+    """0800/901: asks for what the register has of this terminal; sealed, as its answer is."""
+    asking: dict[int, str | bytes] = {records.FIELD: records.pack_asked(asked), MAC_FIELD: MAC_TO_COME}
+    return Message(SIGN_ON_MTI, network_fields(sale, device, RECORDS_CODE) | asking)
+
+
 def echo_of(device: Device) -> Message:
     """0820/301. It is no request that anybody records, so it uses up no trace number."""
     stan, control = f"{device.stan:06d}", MESSAGE_TYPE_NETWORK + device.batch + ECHO
@@ -156,7 +163,8 @@ def _of_card(sale: Sale, card: CardPresented) -> dict[int, str | bytes]:
     """The card: a stripe speaks for itself; a chip gives number, expiry, sequence and its track 2 as well."""
     chip_read = card.entry_mode[:2] in CHIP_MODES
     fields: dict[int, str | bytes] = {}
-    if chip_read or not card.track2:
+    # Of a damaged journal the card number may be lost: then a reversal still names its request by its key.
+    if card.pan and (chip_read or not card.track2):
         fields[2] = card.pan
         if card.expiry:
             fields[14] = card.expiry

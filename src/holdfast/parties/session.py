@@ -61,7 +61,8 @@ def load(event: Command, settings: TerminalSettings) -> Decision:
     (turn,) = yield (TURN,)
     no = unfit_identity(given, settings)
     if no is None and device is not None:
-        no = operators.why_not(event.actor, event.name) or what_is_open(device)
+        # Without its master key, lost with a part of the file, nothing that is open could ever be closed.
+        no = operators.why_not(event.actor, event.name) or (what_is_open(device) if device.tmk else None)
     if no is not None:
         return Step(send=(Outcome(event.caller, turned_down("load", no)),))
     page = Page(turn, device)
@@ -129,7 +130,10 @@ def _ask(
     if no is not None:
         return Step(send=(Outcome(event.caller, turned_down(kind, no)),))
     moment = local(turn.now_us, settings.zone)
-    facts = {"trace_key": str(key), "actor": event.actor}
+    facts: dict[str, Any] = {"trace_key": str(key), "actor": event.actor}
+    if kind == SIGN_ON and device.mending and not device.records_key:
+        # By this the acquirer sees whether it knows of anything that was lost, and then opens a new batch.
+        facts["sequence"] = device.kept_n + 1
     page = Page(turn, device)
     page.note(kind, "asked", facts | told_now(moment.date().isoformat(), moment.strftime("%H:%M:%S")))
     seal = (device.mak, MAC_ALGORITHM) if kind == DOWNLOAD and device.mak else None

@@ -16,7 +16,7 @@ from holdfast.ids import entry_of_rrn, parse_trace_key
 from holdfast.parties import operators
 from holdfast.parties.batch_messages import settlement_of, totals_of
 from holdfast.parties.batch_upload import is_balanced, of_batch, proceed, progress
-from holdfast.parties.cashier import next_key, sent, told_now, turn_down, why_not
+from holdfast.parties.cashier import next_key, sent, told_now, turn_down, why_damaged, why_not
 from holdfast.parties.page import Page, believed, turned_down
 from holdfast.parties.pos_answers import mac_of, not_authentic, register_entry, told_by, wants_sign_on
 from holdfast.parties.pos_messages import MAC_ALGORITHM
@@ -62,7 +62,7 @@ def begin(event: Command, device: Device, batch: str, settings: TerminalSettings
 
 def why_no_settlement(device: Device, taken: bool, turn: Turn) -> str | None:
     """Why the batch cannot be settled now."""
-    no = why_not(device, taken, turn)
+    no = why_damaged(device) or why_not(device, taken, turn)
     if no is None and device.reversal:
         no = f"a reversal waits: {device.reversal}"
     return no or (None if device.signed_on and device.mak else "not signed on")

@@ -14,6 +14,7 @@ from holdfast.domain.commands import (
     BALANCE,
     BY_NAME,
     DOWNLOAD,
+    RECORDS,
     SETTLEMENT,
     SIGN_OFF,
     SIGN_ON,
@@ -24,7 +25,7 @@ from holdfast.domain.journal import OWED
 from holdfast.domain.records import DEVICES, SALES, Device, Sale
 from holdfast.domain.tables import DUE, Due, Write, put, remove
 from holdfast.ids import parse_trace_key
-from holdfast.parties import advices, batch_upload, cashier, operators, outbox, session, settling
+from holdfast.parties import advices, batch_upload, cashier, mending, operators, outbox, session, settling
 from holdfast.parties.entered import KINDS
 from holdfast.parties.page import Page, believed, nearly_full, turned_down
 from holdfast.parties.pos_answers import (
@@ -87,6 +88,8 @@ COMMANDS: dict[str, Callable[[Command, TerminalSettings], Decision]] = {
     "echo": session.echo,
     "load": session.load,
     "settle": settling.settle,
+    "mend": mending.mend,
+    "rebuild": mending.rebuild,
 }
 """Commands that are no business requests; `deliver` is below."""
 
@@ -147,6 +150,10 @@ def about(sale: Sale, message: Message, device: Device, settings: TerminalSettin
         return (yield from session.download_answered(message, device, sale))
     if sale.kind == SETTLEMENT:
         return (yield from settling.settlement_answered(message, device, sale, settings))
+    if sale.kind == RECORDS:
+        return (yield from mending.records_answered(message, device, sale, settings))
+    if sale.trace_key == device.doubtful and sale.outcome == "asked":
+        return (yield from ignored(message, f"answers {sale.trace_key}, which the register is asked about"))
     mac_holds = yield from mac_of(message, device)
     if sale.reverses is not None:
         return (yield from outbox.reversal_answered(message, mac_holds, device, sale, settings))
@@ -235,6 +242,8 @@ def when_due(due: Due, settings: TerminalSettings) -> Decision:
         return acquirer_was_silent(due, key, settings)
     if kind == "forget":
         return batch_upload.forget(due, key, settings)
+    if kind == "rebuild":
+        return mending.when_due(due, settings)
     assert kind in ("repeat", "echo"), f"no such due row: {due.key}"
     return not_answered_again(due, key)
 
@@ -258,6 +267,8 @@ def not_answered(due: Due, trace_key: str, settings: TerminalSettings) -> Decisi
         named = {"trace_key": sale.trace_key, "sequence": sale.sequence}
         page.note(SETTLEMENT, "unknown", named | settling.not_settled(why))
         return settling.settle_again(page, trace_key)
+    if sale.kind == RECORDS:
+        return mending.not_rebuilt(page, sale, why)
     return unknown(page, sale, NO_ANSWER, {"reason": why})
 
 

@@ -12,9 +12,10 @@ from holdfast.errors import WireError
 CHAIN_FIELD = 57
 """A private field that the scheme leaves free. Which one is our choice: the dialect's row follows this number."""
 
-_ENTRY = r"[A-Za-z0-9]{1,20}-[0-9]{6,18}"
-_REQUEST = re.compile(rf"HF1\|(0|[1-9][0-9]{{0,17}})\|([0-9a-f]{{16}})\|({_ENTRY})?")
-_RESPONSE = re.compile(rf"HF1\|({_ENTRY})")
+ENTRY = r"[A-Za-z0-9]{1,20}-[0-9]{6,18}"
+"""The form of a register entry's name."""
+_REQUEST = re.compile(rf"HF1\|(0|[1-9][0-9]{{0,17}})\|([0-9a-f]{{16}})\|({ENTRY})?")
+_RESPONSE = re.compile(rf"HF1\|({ENTRY})")
 
 
 class ChainRequest(NamedTuple):

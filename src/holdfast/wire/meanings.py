@@ -101,6 +101,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         **dict.fromkeys(("370", "371", "372", "373"), "CA keys"),
         **dict.fromkeys(("380", "381", "382"), "chip parameters"),
         **dict.fromkeys(("390", "391"), "blacklist"),
+        "901": "records for a damaged journal (private)",
         "951": "issuer script result",
     },
     "60.4 read capability": {
