@@ -4,6 +4,9 @@ from holdfast.sim.logbook import Facts
 from holdfast.sim.own_register import MONEY_KINDS
 
 
+STANS = 999_999
+
+
 class OwnJournal:
     """One terminal's journal. `asked` is what opened each request, `told` what it was last told of it."""
 
@@ -40,6 +43,10 @@ class OwnJournal:
             self.batch, self.settling = facts["batch"], ""
         elif phase in ("undone", "stands"):
             self._is_undone(key, facts)
+        elif phase == "mended":
+            self.in_flight = ""
+        elif phase == "recovered":
+            self._is_recovered(key, facts)
 
     def _asks(self, key: str, facts: Facts) -> None:
         advice = facts["phase"] == "told"
@@ -63,6 +70,19 @@ class OwnJournal:
             self.in_flight = ""
         if facts["kind"] == "sign-on" and facts["outcome"] == "approved":
             self.batch = facts["batch"]
+
+    def _is_recovered(self, key: str, facts: Facts) -> None:
+        """The register's word of a request; `lost` where the journal knew nothing of it any more."""
+        self.outcomes[key] = facts["outcome"]
+        if "register_entry" in facts:
+            self.told[key] = facts
+        if not facts.get("lost"):
+            return
+        self.asked[key] = facts
+        _, batch, stan, _ = key.split("/")
+        # Trace numbers go round: what lies in the half behind the last one was used before it.
+        if facts["kind"] in MONEY_KINDS and batch == self.batch and 0 < (int(stan) - self.stan) % STANS < STANS // 2:
+            self.stan = int(stan)
 
     def _is_undone(self, key: str, facts: Facts) -> None:
         self.reversal, undone = "", facts["phase"] == "undone"
