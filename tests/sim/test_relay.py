@@ -62,7 +62,7 @@ def test_carries_both_ways_and_counts_what_waits_for_an_answer() -> None:
     async def story(ends: Ends) -> None:
         relay, reader, writer = ends
         assert await asked(reader, writer) == ANSWER
-        assert relay.in_flight == 0
+        assert (relay.in_flight, relay.answers) == (0, 1)
         relay.to_client = Fate.LOSE
         assert await asked(reader, writer, SILENT_S) == b""
         assert relay.in_flight == 1

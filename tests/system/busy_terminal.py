@@ -1,19 +1,20 @@
-"""A terminal at work in a process of its own: guest after guest, until SIGTERM, or until it is killed.
+"""A terminal at work in a process of its own: guest after guest, until it is killed, or until SIGTERM, after which it
+brings to its end what is open, settles, and ends 0.
 
 Each outcome that its cashier is told is a line of a file, written before anything else is asked: what stands there has
-been shown to a person, and nothing may ever contradict it.
-
-    python -m tests.system.busy_terminal FOLDER TERMINAL-ID HOST:PORT SEED CARD…
+been shown to a person, and nothing may ever contradict it. `serve` is the whole process: a process that has imported
+this module forks it, so that a terminal is switched on in no time.
 """
 
 import asyncio
+import os
 import random
 import signal
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -22,6 +23,7 @@ from holdfast.edges import sample
 from holdfast.errors import Unreachable
 from holdfast.keys.interface import TMK
 from holdfast.parties.settings import TerminalSettings
+from holdfast.runtime import launcher
 from holdfast.runtime.config import Address, parse_address
 from holdfast.runtime.pos import Pos
 from tests.system.installation import HOTEL
@@ -30,13 +32,27 @@ PATIENCE_S = 3.0
 """Shorter than a real terminal's, so that silence becomes reversals, and a test does not take so long."""
 
 AMOUNT_MINOR_MAX = 20_00
-PAUSE_S_MAX = 0.05
+PAUSE_S_MAX, SENT_AWAY_S_MAX = 0.05, 0.6
 RETRY_S = 0.05
 
 SETTLES = 0.04
 """After so many of its guests it settles."""
 
+ASKS_BALANCE = 0.06
+SIGNS_OFF = 0.01
+
 OPERATOR, SUPERVISOR = "01", "00"
+
+
+class Shift(NamedTuple):
+    """A terminal's work: where its journal and what its cashier is told lie, where it connects, its dice, its cards."""
+
+    folder: Path
+    told: Path
+    terminal_id: str
+    at: str
+    seed: float
+    cards: list[str]
 
 
 def told_file(folder: Path, terminal_id: str) -> Path:
@@ -47,30 +63,50 @@ def told_file(folder: Path, terminal_id: str) -> Path:
 class Cashier:
     """Whoever stands at the terminal."""
 
-    def __init__(self, pos: Pos, told: Path, seed: int, cards: list[str]) -> None:
+    def __init__(self, pos: Pos, shift: Shift) -> None:
+        self.closing = False
         self._pos = pos
-        self._told = told.open("ab", buffering=0)
-        self._dice = random.Random(seed)
-        self._cards = cards
+        self._told = told_file(shift.told, shift.terminal_id).open("ab", buffering=0)
+        self._dice = random.Random(shift.seed)
+        self._cards = shift.cards
         self._card: Mapping[str, Any] = {}
+        self._sent_away = False
+
+    def close(self) -> None:
+        """No more guests after this one."""
+        self.closing = True
 
     async def serve_guests(self) -> None:
-        """Until cancelled."""
-        while True:
+        """Until closing."""
+        while not self.closing:
             if await self._pos.ready(OPERATOR, PATIENCE_S):
                 await asyncio.sleep(RETRY_S)
                 continue
             if (await self._pos.waits()).get("settling") or self._dice.random() < SETTLES:
                 await self._settle()
                 continue
+            self._sent_away = False
             await self._guest()
-            await asyncio.sleep(self._dice.uniform(0, PAUSE_S_MAX))
+            await asyncio.sleep(self._dice.uniform(0, SENT_AWAY_S_MAX if self._sent_away else PAUSE_S_MAX))
+
+    async def finish(self) -> None:
+        """Until nothing is open any more and the batch is settled."""
+        while True:
+            if await self._pos.ready(OPERATOR, PATIENCE_S) is None:
+                value = await self._settle()
+                if value["outcome"] in ("approved", "declined") and not any((await self._pos.waits()).values()):
+                    return
+            await asyncio.sleep(RETRY_S)
 
     async def _guest(self) -> None:
         """Somebody who stays, or who buys and goes."""
         self._card = {"pan": self._dice.choice(self._cards), "expiry": sample.EXPIRY}
         dice = self._dice.random()
-        if dice < 0.25:
+        if dice < ASKS_BALANCE:
+            await self._ask("balance", {})
+        elif dice < ASKS_BALANCE + SIGNS_OFF:
+            self._tell("sign-off", await self._pos.tell("sign-off", {}, OPERATOR), time.monotonic())
+        elif dice < 0.25:
             await self._buyer()
         else:
             await self._stay("moto" if dice < 0.4 else "pre-auth")
@@ -126,14 +162,17 @@ class Cashier:
     def _amount(self) -> int:
         return self._dice.randint(1, AMOUNT_MINOR_MAX)
 
-    async def _settle(self) -> None:
+    async def _settle(self) -> Mapping[str, Any]:
+        began_s = time.monotonic()
         value = await self._pos.settle(OPERATOR)
-        self._tell("settle", value, time.monotonic())
+        self._tell("settle", value, began_s)
+        return value
 
     async def _ask(self, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         began_s = time.monotonic()
         value = await self._pos.ask(name, {**arguments, "card": self._card, "supervisor": SUPERVISOR}, OPERATOR)
         self._tell(name, value, began_s)
+        self._sent_away = value["outcome"] != "approved"
         return value
 
     def _tell(self, name: str, value: Mapping[str, Any], began_s: float) -> None:
@@ -141,10 +180,16 @@ class Cashier:
         self._told.write(orjson.dumps({**value, "asked": name, "began_s": began_s, "told_s": time.monotonic()}) + b"\n")
 
 
+def say(event: str, **facts: object) -> None:
+    """What a terminal logs."""
+    sys.stderr.write(f"{event} {facts}\n")
+    sys.stderr.flush()
+
+
 async def opened(folder: Path, terminal_id: str) -> Pos:
     """The terminal, loaded with its key."""
     settings = TerminalSettings(terminal_id, int(PATIENCE_S * SECOND_US), repeat_us=SECOND_US, repeat_max_us=SECOND_US)
-    pos = await Pos.open(folder, settings, lambda event, **facts: None)
+    pos = await Pos.open(folder, settings, say)
     if await pos.device() is None:
         tmk = pos.keys.import_key(TMK, bytes.fromhex(sample.test_key(f"terminal {terminal_id}")))
         names = {"merchant_id": HOTEL, "merchant_name": "East Lake Hotel"}
@@ -161,27 +206,23 @@ async def connected(pos: Pos, at: Address) -> None:
             await asyncio.sleep(RETRY_S)
 
 
-async def work(folder: Path, terminal_id: str, at: Address, seed: int, cards: list[str]) -> None:
-    """Until SIGTERM; a request that is asked by then is left open, as by whoever pulls the plug."""
-    task = asyncio.current_task()
-    assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    pos = await opened(folder, terminal_id)
+async def work(shift: Shift) -> None:
+    """The whole life of the process, after which nothing is open."""
+    pos = await opened(shift.folder, shift.terminal_id)
+    cashier = Cashier(pos, shift)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, cashier.close)
     try:
-        await connected(pos, at)
-        await Cashier(pos, told_file(folder, terminal_id), seed, cards).serve_guests()
+        await connected(pos, parse_address(shift.at))
+        await cashier.serve_guests()
+        await cashier.finish()
     finally:
         await pos.close()
 
 
-def main() -> None:
-    """From the command line."""
-    folder, terminal_id, at, seed, *cards = sys.argv[1:]
-    try:
-        asyncio.run(work(Path(folder), terminal_id, parse_address(at), int(seed), cards))
-    except (asyncio.CancelledError, KeyboardInterrupt):
-        return
-
-
-if __name__ == "__main__":
-    main()
+def serve(shift: Shift) -> None:
+    """The process: it dies with whoever forked it, and what goes wrong is said in a file beside what it told."""
+    launcher.libc_call("prctl", launcher.PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    says = os.open(shift.told / f"{shift.terminal_id}.stderr", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(says, 2)
+    asyncio.run(work(shift))

@@ -21,8 +21,8 @@ from holdfast.runtime.embedded import EmbeddedPostgres
 from holdfast.runtime.pos import file_of
 from holdfast.runtime.strays import postgres_in
 from holdfast.store.sqlite import SqliteStore
-from tests.system.agreement import journal_of
 from tests.system.installation import Installation, Ran, holdfast, wait_until
+from tests.system.journals import journal_of
 
 TERMINAL = "T0000002"
 NOBODY = 65534

@@ -46,9 +46,12 @@ class Link:
         """How many requests reached the server and were not answered; of a stream out of step the last that was so."""
         return max(self._asked.frames - self._answered.frames, 0)
 
-    def count(self, chunk: bytes, to_server: bool) -> None:
-        """These bytes were carried."""
-        (self._asked if to_server else self._answered).feed(chunk)
+    def count(self, chunk: bytes, to_server: bool) -> int:
+        """These bytes were carried; -> how many frames they ended."""
+        counted = self._asked if to_server else self._answered
+        before = counted.frames
+        counted.feed(chunk)
+        return counted.frames - before
 
     def cut(self) -> None:
         """Hang up on both, without a last word."""
@@ -95,6 +98,8 @@ class Relay:
         """Set when bytes have gone to the server."""
         self.lost = 0
         """How many chunks were lost."""
+        self.answers = 0
+        """How many frames have gone to clients."""
 
     async def open(self) -> int:
         """Listen; -> the port."""
@@ -170,9 +175,11 @@ class Relay:
                 for piece in self._kept(chunk, link, to_server):
                     target[1].write(piece)
                     await target[1].drain()
-                    link.count(piece, to_server)
+                    frames = link.count(piece, to_server)
                     if to_server:
                         self.asked.set()
+                    else:
+                        self.answers += frames
 
     async def _held_up(self, to_server: bool) -> None:
         await asyncio.sleep(self.delay_s)
