@@ -1,17 +1,61 @@
-"""What is open, as `register list --open`, `register batches`, `register show` and `status` tell it."""
+"""What is open, as `register list --open`, `register batches`, `register show`, `status` and `open` tell it."""
 
 import asyncio
 import json
+from pathlib import Path
 
 import pytest
 
+from holdfast.clock import HOUR_US, MINUTE_US, SECOND_US
+from holdfast.domain.records import TERMINAL_TABLES
+from holdfast.edges import cli
+from holdfast.edges.opened import span
 from holdfast.edges.status import print_status, recorded
 from holdfast.runtime.roles import RoleDsns
-from tests.edges.test_register import Command, Lived, lived_in, typed
+from holdfast.store.sqlite import SqliteStore
+from tests.edges.test_register import Command, Lived, Printed, lived_in, typed
 from tests.reading.town import Town
 from tests.reading.trade import leave_open, trade
 
 __all__ = ["typed"]
+
+IN_JANUARY_US = 1_800_000_000 * SECOND_US
+"""When the town has long been left."""
+
+OPEN_FIELDS = {
+    "party",
+    "what",
+    "in_doubt",
+    "terminal_id",
+    "trace_key",
+    "entry",
+    "kind",
+    "amount",
+    "currency",
+    "card",
+    "since",
+    "age_s",
+    "owner",
+    "next_action",
+    "due",
+    "overdue",
+    "attempts",
+    "reason",
+}
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Types `holdfast open WORDS`."""
+
+    def run(*words: str) -> Printed:
+        monkeypatch.setattr("sys.argv", ["holdfast", "open", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        printed = capsys.readouterr()
+        return Printed(int(ended.value.code or 0), printed.out, printed.err)
+
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +144,7 @@ def test_a_settlement_is_shown_with_its_upload_its_claims_and_findings(traded: L
 
 def test_status_counts_what_somebody_must_see_to(traded: Lived, capsys: pytest.CaptureFixture[str]) -> None:
     found = asyncio.run(recorded(traded.dsns))
-    assert found["in_doubt"] == 1, "the refund that nobody has answered"
+    assert found["in_doubt"] == 2, "an advice and a refund that nobody has answered"
     assert found["undelivered"] == {"advices": 1, "releases": 2}
     assert found["open"]["acquirer"] == {"expire": 1, "release": 2, "tell": 2}
     assert found["holds"]["acquirer"]["held"] == 1
@@ -110,7 +154,7 @@ def test_status_counts_what_somebody_must_see_to(traded: Lived, capsys: pytest.C
     assert found["batches"] == {"open": 2, "oldest": "2026-11-18T19:06:40.130000+08:00"}
     print_status({"running": None, **found})
     told = capsys.readouterr().out
-    assert "in doubt: 1\n" in told
+    assert "in doubt: 2, see `holdfast open`\n" in told
     assert "not acknowledged yet: 1 advices, 2 releases\n" in told
     assert "batches not settled: 2, the oldest since 2026-11-18T19:06:40" in told
 
@@ -118,3 +162,83 @@ def test_status_counts_what_somebody_must_see_to(traded: Lived, capsys: pytest.C
 def test_verify_adds_everything_up(traded: Lived, typed: Command) -> None:
     printed = typed("verify", "--json", *traded.options)
     assert (printed.code, json.loads(printed.out)["problems"]) == (0, [])
+
+
+def test_open_tells_all_that_status_counts_and_who_does_what_when(
+    traded: Lived, opened: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("holdfast.edges.opened.business_time_us", lambda data: IN_JANUARY_US)
+    printed = opened("--json", *traded.options)
+    assert printed.code == 1, "something is open"
+    assert [(row["what"], row["kind"], row["in_doubt"]) for row in printed.lines if row["what"] != "finding"] == [
+        ("release", "completion", False),
+        ("release", "completion", False),
+        ("advice", "completion-advice", True),
+        ("refund", "refund", True),
+    ]
+    found = asyncio.run(recorded(traded.dsns))
+    assert sum(bool(row["in_doubt"]) for row in printed.lines) == found["in_doubt"]
+    assert sum(row["what"] == "finding" for row in printed.lines) == found["findings"]
+    (advice,) = [row for row in printed.lines if row["what"] == "advice"]
+    assert advice.keys() == OPEN_FIELDS
+    assert (advice["party"], advice["owner"], advice["amount"], advice["attempts"]) == (
+        "acquirer",
+        "acquirer",
+        8_000,
+        1,
+    )
+    assert str(advice["since"]) < str(advice["due"])
+    assert advice["overdue"] is True, "nobody serves this town any more"
+    finding = next(row for row in printed.lines if row["what"] == "finding")
+    assert (finding["owner"], finding["in_doubt"]) == ("operations", False)
+    assert finding["entry"]
+    assert finding["due"]
+    times = [row["since"] for row in printed.lines]
+    assert times == sorted(times, key=str)
+    monkeypatch.setenv("COLUMNS", "100")
+    table = opened(*traded.options)
+    assert (table.code, table.err) == (1, "")
+    assert max(map(len, table.out.splitlines())) <= 100
+    for word in ("剩余解冻", "通知", "退货", "差错", "overdue", "operations", "T0000001/000002/"):
+        assert word in table.out
+    assert f"2 in doubt at the acquirer, 0 at terminals; 2 to be released on the day; {found['findings']}" in table.out
+
+
+def test_open_shows_what_it_can_and_says_whom_it_could_not_ask(traded: Lived, opened: Command, tmp_path: Path) -> None:
+    nobody = opened("--data", str(tmp_path / "none"))
+    assert (nobody.code, nobody.err.count("\n")) == (4, 1)
+    assert "holdfast up" in nobody.err
+    no_terminals = opened("--terminals", str(tmp_path))
+    assert (no_terminals.code, no_terminals.err.count("\n")) == (4, 1)
+    folder = tmp_path / "terminals"
+    folder.mkdir()
+    asyncio.run(an_idle_terminal(folder / "T0000009.sqlite"))
+    idle = opened("--terminals", str(tmp_path))
+    assert (idle.code, idle.out, idle.err) == (0, "nothing is in doubt, and nothing is owed\n", "")
+    (folder / "T0000010.sqlite").write_bytes(b"no database at all" * 400)
+    spoilt = opened("--terminals", str(tmp_path))
+    assert (spoilt.code, spoilt.out) == (4, ""), "nobody knows"
+    assert "T0000010.sqlite is damaged" in spoilt.err
+    both = opened("--terminals", str(tmp_path), *traded.options)
+    assert (both.code, "退货" in both.out, "damaged" in both.err) == (1, True, True)
+
+
+async def an_idle_terminal(path: Path) -> None:
+    """The file of a terminal that was never loaded."""
+    await SqliteStore(path, TERMINAL_TABLES).close()
+
+
+@pytest.mark.parametrize(
+    ("us", "words"),
+    [
+        (-5, "0 s"),
+        (89_999_999, "89 s"),
+        (90 * SECOND_US, "1 min"),
+        (89 * MINUTE_US, "89 min"),
+        (90 * MINUTE_US, "1 h"),
+        (47 * HOUR_US, "47 h"),
+        (48 * HOUR_US, "2 d"),
+    ],
+)
+def test_a_length_of_time_in_plain_words(us: int, words: str) -> None:
+    assert span(us) == words
