@@ -42,7 +42,7 @@ class Advanced:
         self.leaps += 1
 
 
-@pytest.mark.parametrize("when", ["before", "begin", "fetch", "write", "commit"])
+@pytest.mark.parametrize("when", ["before", "fetch", "write", "commit"])
 def test_an_answer_beside_the_jump_is_late(when: str) -> None:
     advanced = Advanced()
     bench = advanced.bench
