@@ -39,6 +39,8 @@ NOTICE_S = (0.05, 1.0)
 HALF_OPEN_S = (5.0, 90.0)
 """How long an end may not notice that the other is gone."""
 HALF_CUT_SHARE = 0.35
+LEARNS_LATE_SHARE = 0.5
+"""So often something stands between that passes on what it still has, long after one end has hung up."""
 ONE_WAY_S = (5.0, 180.0)
 
 
@@ -107,9 +109,9 @@ class End:
             self.received(body)
 
     def hang_up(self) -> None:
-        """The machine here ends the connection; the other end learns of it."""
+        """The machine here ends the connection; the other end learns of it, soon or after all that is on its way."""
         if self.open:
-            self._network.abandon(self.other, False)
+            self._network.abandon(self.other, self.dice.random() < LEARNS_LATE_SHARE)
             self.close()
 
     def close(self) -> None:

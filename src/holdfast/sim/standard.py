@@ -41,6 +41,8 @@ from holdfast.wire.message import Message
 Tell = Callable[[Mapping[str, Any]], None]
 
 PATIENCE_US = 30_000_000
+DIALLED_US = 6_000_000
+"""By then the line is up again, if anybody answers."""
 TRIES_MAX = 3
 """So often a reversal, an advice or a message about the batch is sent in one go."""
 BOOT_S = (2.0, 90.0)
@@ -61,7 +63,6 @@ class StandardTerminal:
         self.on_crash: list[Callable[[], None]] = []
         self.papers: list[Paper] = []
         self.requests = 0
-        self.lies: list[str] = []
         self._who = who
         self._stage = stage
         self._dice = dice
@@ -258,7 +259,7 @@ class StandardTerminal:
 
     def _settle(self) -> None:
         if self._settlement is None:
-            self._settlement = Settlement(self._device(), self.papers, self._who.lies, self._dice)
+            self._settlement = Settlement(self._device(), self.papers, self._who.lies, self._dice, self._stage.labels)
         self._run(self._settlement.waiting[0])
 
     def _errand_answered(self, message: Message) -> None:
@@ -287,7 +288,6 @@ class StandardTerminal:
         if settlement.waiting:
             self._run(settlement.waiting[0])
             return
-        self.lies += settlement.lies
         self._settlement = None
         self._keys.forget()
         self._answered({"outcome": "approved", "response_code": "00", "kind": "settlement"})
@@ -385,6 +385,13 @@ class StandardTerminal:
         self._stage.scheduler.after(PATIENCE_US, partial(self._silence, self._wait, otherwise))
 
     def _silence(self, wait: int, otherwise: Callable[[], None]) -> None:
+        """Nothing came: it dials anew before it goes on, for the line may be dead or out of step."""
+        if wait == self._wait:
+            if self._end is not None:
+                self._end.hang_up()
+            self._stage.scheduler.after(DIALLED_US, partial(self._go_on, wait, otherwise))
+
+    def _go_on(self, wait: int, otherwise: Callable[[], None]) -> None:
         if wait == self._wait:
             otherwise()
 
