@@ -1,8 +1,13 @@
 """What goes wrong with machines, in worlds where nothing else does: it takes effect, and harms nobody."""
 
+from typing import Any
+
 import pytest
 
-from holdfast.sim.faults import CRASH_RECOVERY, DISK_FULL, KILL, RATES, WRITE_FAILS, Hostility
+from holdfast.clock import DAY_US, MINUTE_US, SECOND_US
+from holdfast.domain.tables import DUE
+from holdfast.sim.faults import CRASH_RECOVERY, DISK_FULL, JUMP, KILL, RATES, SKEW, WRITE_FAILS, Hostility
+from holdfast.sim.folds import OwnHold
 from holdfast.sim.world import World
 
 
@@ -21,6 +26,8 @@ def troubled(seed: int, **rates: float) -> World:
         ({KILL: 2.0, CRASH_RECOVERY: 0.8}, CRASH_RECOVERY),
         ({DISK_FULL: 3.0}, DISK_FULL),
         ({WRITE_FAILS: 0.05}, WRITE_FAILS),
+        ({SKEW: 4.0}, SKEW),
+        ({JUMP: 4.0}, JUMP),
     ],
 )
 def test_it_takes_effect_and_harms_nobody(rates: dict[str, float], counted: str) -> None:
@@ -42,3 +49,50 @@ def test_nothing_is_written_while_a_disk_is_full_and_all_of_it_afterwards() -> N
     world._run_for(60_000_000)
     assert register.logs["A"].state.batch > before.batch
     assert world.faults.counts[DISK_FULL] == 1
+
+
+def test_a_terminal_whose_clock_was_a_year_ahead_is_quiet_within_minutes_of_its_being_set_right() -> None:
+    world = World(2, 1)
+    world._begin()
+    for machine in (till.machine for till in world._ours):
+        machine.set_clock(365 * DAY_US)
+    for cashier in world.cashiers:
+        cashier.open_shop(1)
+    world._run_for(20 * SECOND_US)
+    for machine in world.acquirers.machines:
+        machine.crash(60 * SECOND_US)
+    world._run_for(60 * SECOND_US)
+    for machine in (till.machine for till in world._ours):
+        machine.set_clock(0)
+    world._run_for(10 * MINUTE_US)
+    assert all(till.clean for till in world._ours)
+    assert not any(till.database.table(DUE).rows for till in world._ours)
+
+
+def at(log: str, number: int, at_us: int, version: int = 0) -> dict[str, Any]:
+    """An entry, and the version that it made of the hold."""
+    act = ["increase" if version > 1 else "place", f"{log}-{number:06d}", 100]
+    facts = {"log": log, "number": number, "at": at_us}
+    return facts | {"hold": {"version": version, "act": act}} if version else facts
+
+
+def stood(entry: dict[str, Any], *changes: dict[str, Any]) -> list[int]:
+    """How much the hold may have been of when the entry was written."""
+    hold = OwnHold("A-000001")
+    for facts in changes:
+        hold.add(facts)
+    hold.fold("", lambda what: None)
+    return [walk.requested_minor for walk in hold.before(entry)]
+
+
+def test_in_its_own_log_an_entry_comes_after_the_one_before_it_whatever_the_clock_said() -> None:
+    placed, raised = at("A", 1, 900_000_000, 1), at("A", 3, 100_000_000, 2)
+    assert stood(at("A", 2, 500_000_000), placed, raised) == [100]
+    assert stood(at("A", 4, 0), placed, raised) == [200]
+
+
+def test_entries_of_two_logs_have_an_order_only_where_their_times_are_far_apart() -> None:
+    placed, raised = at("A", 1, 0, 1), at("B", 1, 1_000_000_000, 2)
+    assert stood(at("A", 2, 999_000_000), placed, raised) == [100, 200]
+    assert stood(at("A", 2, 500_000_000), placed, raised) == [100]
+    assert stood(at("A", 2, 1_500_000_000), placed, raised) == [200]

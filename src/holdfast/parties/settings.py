@@ -107,6 +107,11 @@ class TerminalSettings(NamedTuple):
     zone: str = DEFAULT_ZONE
     currency: str = "156"
 
+    @property
+    def waits_us_max(self) -> int:
+        """Nothing of this terminal is due later than so long from now, unless the clock was set meanwhile."""
+        return max(self.patience_us, self.repeat_us, self.repeat_max_us)
+
     def pause_us(self, attempts: int) -> int:
         """The pause after so many attempts before this one."""
         return min(self.repeat_us << min(attempts, 16), self.repeat_max_us)

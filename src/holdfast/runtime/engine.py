@@ -33,6 +33,9 @@ CONFLICTS_MAX = 8
 CONFLICTS_ALONE_MAX = 100
 """An event that conflicts so often all by itself never will be decided: it is refused, as one that raises."""
 
+LATEST_US = 2**62
+"""Nothing is due later."""
+
 LEASE_S = 10.0
 """How long a log stays ours without a word."""
 
@@ -68,8 +71,13 @@ class Engine:
         holder: str,
         names: Sequence[str],
         leaps: Callable[[], int] = lambda: 0,
+        waits_us_max: int | None = None,
     ) -> None:
-        """`leaps` counts how often the clock has been advanced: what came due by that is decided on first."""
+        """`leaps` counts how often the clock has been advanced: what came due by that is decided on first.
+
+        `waits_us_max`, where there is one, is the longest time that this party lets a due row wait. One that is due
+        still later was put there before the clock was set back, and its time has come: it must not wait for a year.
+        """
         self._party = party
         self._store = store
         self._keys = keys
@@ -83,6 +91,7 @@ class Engine:
         self.signed: Checkpoint | None = None
         """The newest checkpoint of this log that this engine signed."""
         self._due_now = False
+        self._waits_us_max = waits_us_max
         self._leaps = leaps
         self._leaps_seen = leaps()
         self.waiting: deque[Event] = deque()
@@ -203,16 +212,24 @@ class Engine:
     async def _claimable(self) -> list[Due]:
         transaction = await self._store.begin()
         try:
-            return await transaction.claim(self._now_us(), CLAIM_MAX)
+            return await self._claim(transaction)
         finally:
             await transaction.rollback()
+
+    async def _claim(self, transaction: Transaction) -> list[Due]:
+        now_us = self._now_us()
+        if self._waits_us_max is None:
+            return await transaction.claim(now_us, CLAIM_MAX)
+        last_us = now_us + self._waits_us_max
+        rows = await transaction.claim(LATEST_US, CLAIM_MAX)
+        return [due for due in rows if not now_us < due.due_us <= last_us]
 
     # --- one batch ------------------------------------------------------------------------------------------------
 
     async def _batch(self, events: list[Event], claim: bool, failure: PartyFailed | None = None) -> Done:
         transaction = await self._store.begin()
         try:
-            due: list[Event] = list(await transaction.claim(self._now_us(), CLAIM_MAX)) if claim else []
+            due: list[Event] = list(await self._claim(transaction)) if claim else []
             reading = Reading(self._party, self._keys, self._reference, transaction, failure)
             await reading.gather([*due, *events])
             # Read anew: the rows may have been waited for, and what is decided now comes after what had them.

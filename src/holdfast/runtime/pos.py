@@ -110,8 +110,9 @@ class Pos:
         self._log = log
         self._links = CountedLinks(keys)
         party = Terminal(settings)
+        waits = settings.waits_us_max
         self._engine = Engine(
-            party, store, keys, self._links, clock.now_us, log, "terminal", TERMINAL_LOGS, clock.leaps
+            party, store, keys, self._links, clock.now_us, log, "terminal", TERMINAL_LOGS, clock.leaps, waits
         )
         self._driver = Driver(self._engine, self._links, log, unwritten)
         self._station = Station(self._links, self._engine, self._driver.wake, log, UNIONPAY, HOST_LIMITS)

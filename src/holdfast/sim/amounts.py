@@ -9,7 +9,7 @@ a settlement  answers with what the register counted then, and says "balanced" w
 from collections.abc import Mapping
 
 from holdfast.domain.rules import Rules
-from holdfast.sim.folds import OwnHold, entry_of
+from holdfast.sim.folds import OwnHold, Walk, entry_of
 from holdfast.sim.logbook import Complain, Given
 from holdfast.sim.own_register import ADVICE, SIDE_NAMES, OwnBatch, OwnRegister, OwnRequest, Sums
 
@@ -57,9 +57,15 @@ def _refused(request: OwnRequest, holds: Mapping[str, OwnHold], given: Given, co
     hold = holds.get(facts.get("hold_id", ""))
     if not over or hold is None or "over the ceiling" not in facts.get("reason", ""):
         return
-    walk, percent = hold.at(facts["at"], facts["number"]), rules_for(request, given).ceiling_percent
-    if walk.completed_minor + request.amount_minor <= walk.requested_minor * percent // 100:
-        complain(f"I3: {entry_of(facts)} declines {request.trace_key} as over {percent} % of {walk.requested_minor}")
+    walks, percent = hold.before(facts), rules_for(request, given).ceiling_percent
+    if not any(over_ceiling(walk, request.amount_minor, percent) for walk in walks):
+        stood = walks[0].requested_minor
+        complain(f"I3: {entry_of(facts)} declines {request.trace_key} as over {percent} % of {stood}")
+
+
+def over_ceiling(walk: Walk, amount_minor: int, percent: int) -> bool:
+    """Whether a completion of so much is more than may be completed of the hold as it stood then."""
+    return walk.completed_minor + amount_minor > walk.requested_minor * percent // 100
 
 
 def _settlements(batch: OwnBatch, complain: Complain) -> None:

@@ -14,6 +14,9 @@ from typing import Any, NamedTuple
 
 from holdfast.sim.logbook import Complain, Facts
 
+CLOCKS_DIFFER_US = 180_000_000
+"""So far apart may two clocks be that are both thought right."""
+
 ASKED_BY_NOBODY = ("expire", "release")
 """Acts that never stand in a reversal's way."""
 
@@ -154,10 +157,25 @@ class OwnHold:
             walk.go(act)
         return walk
 
-    def at(self, us: int, number: int) -> Walk:
-        """Where it stood before the entry of that time and number."""
+    def before(self, entry: Facts) -> list[Walk]:
+        """Where it may have stood when that entry was written, the hold's changes being in order.
+
+        Of the changes in its own log the numbers say which came before it; of those in another only the times do, and
+        no two clocks agree.
+        """
+        first, last = 0, len(self.changes)
+        for place, facts in enumerate(self.changes):
+            same = facts["log"] == entry["log"]
+            later = facts["number"] - entry["number"] if same else facts["at"] - entry["at"]
+            if later < (0 if same else -CLOCKS_DIFFER_US):
+                first = place + 1
+            elif later > (0 if same else CLOCKS_DIFFER_US):
+                last = min(last, place)
+        return [self._after(count) for count in range(first, max(first, last) + 1)]
+
+    def _after(self, count: int) -> Walk:
         before = OwnHold(self.hold_id)
-        before.changes = [facts for facts in self.changes if (facts["at"], facts["number"]) < (us, number)]
+        before.changes = self.changes[:count]
         before.fold("", lambda what: None)
         return before.walked()
 

@@ -5,7 +5,7 @@ a little later, and that is where a machine crashes or is stopped for a while. W
 database; links, callers and events that waited are gone.
 """
 
-from collections.abc import Callable, Coroutine, Generator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from functools import partial
 from random import Random
 from types import coroutine
@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 from holdfast.domain.tables import DUE
 from holdfast.errors import Fenced, StoreError, WireError
 from holdfast.keys.interface import Keys
-from holdfast.parties.step import Party, Received
+from holdfast.parties.step import Command, Party, Received
 from holdfast.runtime.engine import Engine
 from holdfast.runtime.links import Links
 from holdfast.sim.faults import (
@@ -105,6 +105,11 @@ class Site:
         due = self.database.table(DUE).due
         return due[0][0] if due else None
 
+    def last_due_us(self) -> int:
+        """When the last one's time comes, 0 when there is none."""
+        due = self.database.table(DUE).due
+        return due[-1][0] if due else 0
+
     def changed(self) -> None:
         """Somebody committed: whoever polls for due rows sees it."""
         for machine in self.machines:
@@ -112,13 +117,18 @@ class Site:
 
 
 class Role(NamedTuple):
-    """What a machine is: its party, engine, logs, and how long it is down after a crash."""
+    """What a machine is: its party, engine, logs, and how long it is down after a crash.
+
+    `refused` and `waits_us_max` see `Driver` and `Engine`.
+    """
 
     party: Party
     engine: type[Engine]
     logs: Sequence[str]
     down_s: tuple[float, float]
     points: frozenset[str] = COMMITS
+    refused: Callable[[Command, bool], Mapping[str, Any]] | None = None
+    waits_us_max: int | None = None
 
 
 def nothing_overheard(message: Message) -> None:
@@ -137,6 +147,8 @@ class Machine:
         self.name = name
         self.site = site
         self.ready = False
+        self.ahead_us = 0
+        """How far the clock here is ahead of the true time, or behind it."""
         self.links = Links(keys)
         self.on_ready: list[Callable[[], None]] = []
         self.on_crash: list[Callable[[], None]] = []
@@ -214,11 +226,28 @@ class Machine:
             self.wake()
 
     def _new_engine(self) -> Engine:
-        scheduler = self._stage.scheduler
         role = self._role
         return role.engine(
-            role.party, self._store, self._keys, self.links, lambda: scheduler.now_us, self._say, self.name, role.logs
+            role.party,
+            self._store,
+            self._keys,
+            self.links,
+            self._now_us,
+            self._say,
+            self.name,
+            role.logs,
+            waits_us_max=role.waits_us_max,
         )
+
+    def _now_us(self) -> int:
+        return self._stage.scheduler.now_us + self.ahead_us
+
+    def set_clock(self, ahead_us: int) -> None:
+        """From now on the clock here is so much ahead, or behind; nobody is told."""
+        if ahead_us != self.ahead_us:
+            self._stage.scheduler.note(f"clock {self.name} {ahead_us}")
+            self.ahead_us, self._alarm_us = ahead_us, None
+            self.mind_due()
 
     def _say(self, event: str, **facts: object) -> None:
         self._stage.scheduler.note(f"{self.name} says {event}")
@@ -248,11 +277,20 @@ class Machine:
 
     def mind_due(self) -> None:
         """Be awake when the next due row's time comes."""
-        due_us, now_us = self.site.next_due_us(), self._stage.scheduler.now_us
+        due_us, now_us = self._next_due_us(), self._stage.scheduler.now_us
         if due_us is None or not self.ready or (self._alarm_us is not None and now_us <= self._alarm_us <= due_us):
             return
         self._alarm_us = due_us if due_us > now_us else now_us + POLL_US
         self._stage.scheduler.after(self._alarm_us - now_us, partial(self._alarm, self._alarm_us))
+
+    def _next_due_us(self) -> int | None:
+        """When the next due row's time comes here, in true time."""
+        due_us, max_us = self.site.next_due_us(), self._role.waits_us_max
+        if due_us is None:
+            return None
+        if max_us is not None and self.site.last_due_us() > self._now_us() + max_us:
+            return self._stage.scheduler.now_us
+        return due_us - self.ahead_us
 
     def keep(self) -> None:
         """What the engine does between batches."""
@@ -275,7 +313,7 @@ class Machine:
                 self.mind_due()
 
     def _due_now(self) -> bool:
-        due_us = self.site.next_due_us()
+        due_us = self._next_due_us()
         return due_us is not None and due_us <= self._stage.scheduler.now_us
 
     def _turn(self, life: int) -> None:
@@ -301,6 +339,9 @@ class Machine:
         except StoreError:
             self._task, self._woken = None, True
             delay_us = max(RETRY_US, self.site.full_for_us)
+            if self._role.refused is not None:
+                delay_us = RETRY_US
+                self.engine.turn_away(self._role.refused)
             self._stage.scheduler.after(delay_us, partial(self._turn if self.ready else self._boot, life))
         except Exception as error:
             self._stage.complain(f"{self.name}: the engine raised {type(error).__name__}: {error}")

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from functools import partial
 
-from holdfast.sim.faults import CLOG, CUT, DISK_FULL, KILL, ONE_WAY, OUT_OF_STEP, POWER_OFF, Faults
+from holdfast.clock import DAY_US
+from holdfast.sim.faults import CLOG, CUT, DISK_FULL, JUMP, KILL, ONE_WAY, OUT_OF_STEP, POWER_OFF, SKEW, Faults
 from holdfast.sim.machine import Machine, Site, Stage
 from holdfast.sim.network import End, Network
 from holdfast.sim.tills import OurTill, StandardTill
@@ -11,6 +12,13 @@ from holdfast.sim.tills import OurTill, StandardTill
 Act = Callable[[], None]
 
 DISK_FULL_S = (5.0, 400.0)
+SKEW_S, SKEWED_S = (0.2, 5.0), (20.0, 3600.0)
+"""How wrong a clock is, and for how long."""
+WILD_SHARE = 0.3
+WILD_US = (DAY_US, 365 * DAY_US)
+"""So often, and by so much, a terminal's clock is set to another day, or to another year."""
+JUMP_S, TERMINAL_JUMP_S, JUMPED_S = (0.5, 60.0), (0.5, 3600.0), (5.0, 600.0)
+HOST_SHARE = 0.5
 
 
 class Mishaps:
@@ -22,7 +30,10 @@ class Mishaps:
         self._scheduler = stage.scheduler
         self._hosts = hosts
         self._tills = tills
+        self._set: dict[str, int] = {}
+        """How often each clock was set."""
         ours = [till.machine for till in tills if isinstance(till, OurTill)]
+        self._terminals: list[Machine] = ours
         self._sites: list[Site] = list(dict.fromkeys(machine.site for machine in (*hosts, *ours)))
         self._acts: dict[str, Act] = {
             CLOG: partial(self._to_a_way, self._network.clog),
@@ -32,6 +43,8 @@ class Mishaps:
             KILL: self._kill,
             POWER_OFF: self._power_off,
             DISK_FULL: self._fill_a_disk,
+            SKEW: self._skew,
+            JUMP: self._jump,
         }
         self._round = 0
 
@@ -46,6 +59,8 @@ class Mishaps:
         self._round += 1
         for site in self._sites:
             site.clear()
+        for machine in (*self._hosts, *self._terminals):
+            machine.set_clock(0)
 
     def _comes_again(self, kind: str, begun: int) -> None:
         if self._faults.rate(kind) > 0:
@@ -74,6 +89,34 @@ class Mishaps:
         site = self._faults.dice.choice(self._sites)
         self._scheduler.note(f"full {site.machines[0].name}")
         site.fill(self._faults.of_any_size(*DISK_FULL_S))
+
+    def _skew(self) -> None:
+        machine, dice = self._with_a_clock(), self._faults.dice
+        wild = machine in self._terminals and dice.random() < WILD_SHARE
+        size_us = dice.choice(WILD_US) if wild else self._faults.between(*SKEW_S)
+        self._set_clock(SKEW, machine, size_us, SKEWED_S)
+
+    def _jump(self) -> None:
+        machine = self._with_a_clock()
+        size_s = TERMINAL_JUMP_S if machine in self._terminals else JUMP_S
+        self._set_clock(JUMP, machine, self._faults.of_any_size(*size_s), JUMPED_S)
+
+    def _with_a_clock(self) -> Machine:
+        dice = self._faults.dice
+        return dice.choice(self._hosts if dice.random() < HOST_SHARE else self._terminals)
+
+    def _set_clock(self, kind: str, machine: Machine, size_us: int, wrong_s: tuple[float, float]) -> None:
+        """It is wrong for a while, and then right again."""
+        if not machine.ready:
+            return
+        self._faults.count(kind)
+        machine.set_clock(size_us if self._faults.dice.random() < 0.5 else -size_us)
+        times = self._set[machine.name] = self._set.get(machine.name, 0) + 1
+        self._scheduler.after(self._faults.of_any_size(*wrong_s), partial(self._set_right, machine, times))
+
+    def _set_right(self, machine: Machine, times: int) -> None:
+        if self._set[machine.name] == times:
+            machine.set_clock(0)
 
     def _power_off(self) -> None:
         till = self._faults.dice.choice(self._tills)

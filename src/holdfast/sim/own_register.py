@@ -173,9 +173,8 @@ class OwnRegister:
         """Decisions that failed."""
         self.findings: list[Facts] = []
         self.uploads: list[Facts] = []
-        self.entries: list[Facts] = sorted(
-            (facts for log in logs for facts in log), key=lambda facts: (facts["at"], facts["number"])
-        )
+        self.entries: list[Facts] = [facts for log in logs for facts in log]
+        """Log by log: no two of them keep the same time, and what follows what is said by versions."""
         stories: dict[str, list[Facts]] = {}
         for facts in self.entries:
             self._follow(facts, stories)

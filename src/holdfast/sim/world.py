@@ -18,8 +18,9 @@ from typing import NamedTuple
 from holdfast.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, business_date, local_date
 from holdfast.domain.policy import Policy
 from holdfast.domain.records import ACQUIRER_LOGS, ISSUER_LOGS, TERMINAL_LOGS
-from holdfast.parties.settings import ACQUIRER
+from holdfast.parties.settings import ACQUIRER, TerminalSettings
 from holdfast.parties.step import Command
+from holdfast.parties.unwritten import unwritten
 from holdfast.sim import plan as plans
 from holdfast.sim.auditor import Auditor
 from holdfast.sim.faults import CUT_OVER, NEW_YEAR, OVERTAKEN, Faults, Hostility
@@ -138,7 +139,9 @@ class World:
     def _our_till(self, terminal: TerminalOf) -> OurTill:
         terminal_id = terminal.terminal_id
         party = self._cast.terminal(terminal_id)
-        role = Role(party, self._cast.terminal_engine, TERMINAL_LOGS, TERMINAL_DOWN_S)
+        waits_us_max = TerminalSettings(terminal_id).waits_us_max
+        engine, down_s = self._cast.terminal_engine, TERMINAL_DOWN_S
+        role = Role(party, engine, TERMINAL_LOGS, down_s, refused=unwritten, waits_us_max=waits_us_max)
         keys = self._keys(terminal_id, terminal_id)
         machine = Machine(self.stage, Site(self.scheduler), terminal_id, role, keys)
         return OurTill(self.stage, machine, terminal.merchant_id, self.witness.receipt)
