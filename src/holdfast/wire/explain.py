@@ -15,6 +15,7 @@ from holdfast.wire import tlv
 from holdfast.wire.chain import parse_request, parse_response
 from holdfast.wire.dialect import Field, Form, Layout
 from holdfast.wire.meanings import meaning_of
+from holdfast.wire.records import parse_asked, parse_told
 from holdfast.wire.security import parse_working_keys
 from holdfast.wire.settlement import DETAIL_DIGITS, parse_details
 
@@ -178,7 +179,10 @@ def _opaque(field: Field, mti: str, raw: bytes) -> Explanation:
 
 
 def _keys(field: Field, mti: str, raw: bytes) -> Explanation:
-    """A device serial in the sign-on; in its answer working keys, of which only the lengths are told."""
+    """A device serial in the sign-on; in its answer working keys, of which only the lengths are told. Or records."""
+    told = _records(mti, raw)
+    if told:
+        return Explanation(told, secret=True)
     if mti == "0800":
         serial = _SERIAL.fullmatch(raw)
         return Explanation((Part("device serial", serial[1].decode("ascii")),) if serial else ())
@@ -197,6 +201,36 @@ def _keys(field: Field, mti: str, raw: bytes) -> Explanation:
         if key is not None:
             parts.append(Part(name, f"secret, {len(key)} bytes and a check value"))
     return Explanation(tuple(parts), secret=True)
+
+
+def _records(mti: str, raw: bytes) -> tuple[Part, ...]:
+    """What a terminal with a damaged journal asks of the register, and what it is told; nothing for other values."""
+    try:
+        if mti == "0800":
+            position, since, kept = parse_asked(raw)
+            return (*_position("after", position), Part("since entry", str(since)), Part("entries kept", str(kept)))
+        told = parse_told(raw)
+    except WireError:
+        return ()
+    parts = [*_position("after", told.position), *_position("next after", told.following)]
+    for number, record in enumerate(told.records, 1):
+        says = (
+            Part("trace", record.named[:6]),
+            Part("message type", record.named[6:]),
+            Part("kind", record.kind),
+            Part("outcome", record.outcome),
+            Part("amount", str(record.amount_minor), format_amount(record.amount_minor)),
+            Part("card number", record.card),
+            Part("register entry", record.register_entry),
+        )
+        parts += _numbered(number, says)
+    return tuple(parts)
+
+
+def _position(name: str, position: str) -> tuple[Part, ...]:
+    if not position:
+        return ()
+    return (Part(name, f"batch {position[:6]}, trace {position[6:12]}, message type {position[12:]}"),)
 
 
 def _chip(field: Field, mti: str, raw: bytes) -> Explanation:

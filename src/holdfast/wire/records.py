@@ -22,12 +22,12 @@ FIELD_BYTES_MAX = 512
 OUTCOMES = ("asked", "approved", "declined", "unknown", "reversed", "tombstone", "claimed")
 
 MARK = "HR1"
-_POSITION = "[0-9]{16}"
+_POSITION = "[0-9]{12}0[0-9]{2}0"
 _NUMBER = "0|[1-9][0-9]{0,17}"
 _CODE = "[ -:<-{}~]{0,6}"
 """Printable, save what separates."""
 _VALUES = (
-    "[0-9]{10}",
+    "[0-9]{6}0[0-9]{2}0",
     "[a-z][a-z-]{0,31}",
     "|".join(OUTCOMES),
     "0|[1-9][0-9]{0,11}",
@@ -35,7 +35,7 @@ _VALUES = (
     _CODE,
     "[0-9A-Za-z]{0,12}",
     f"(?:{ENTRY})?",
-    "(?:20[0-9]{6}(?:[01][0-9]|2[0-3])[0-5][0-9][0-5][0-9])",
+    "20[0-9]{6}(?:[01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]",
     r"(?:[0-9]{6}\*{2,9}[0-9]{4})?",
     "[0-9A-Za-z]{0,2}",
     _CODE,
