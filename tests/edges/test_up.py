@@ -1,12 +1,15 @@
 """`holdfast up` as a command: what it refuses and how it ends; what `status` and `doctor` say beside it."""
 
+import contextlib
 import json
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from holdfast.edges.up import DEFAULT_HTTP
 from holdfast.errors import BadInput, Unreachable
 from holdfast.runtime.config import Address, parse_address
 from holdfast.runtime.listeners import bind_listeners
@@ -32,6 +35,34 @@ def test_a_port_that_was_given_and_is_taken_is_refused(tmp_path: Path, up: Up) -
     code, line = refused("up", "--data", tmp_path / "other", "--pos", up.ready["pos"])
     assert code == 4
     assert up.ready["pos"] in line
+
+
+def test_the_pages_have_a_port_of_their_own(tmp_path: Path, up: Up) -> None:
+    http = up.ready["http"]
+    code, line = refused("up", "--data", tmp_path / "other", "--pos", "127.0.0.1:0", "--http", http)
+    assert (code, f"port {http} is in use" in line, "--http" in line) == (4, True, True)
+    assert up.status()["running"]["http"] == http
+    assert f"http://{http}/metrics" in holdfast("status", "--data", up.folder).stdout
+
+
+@pytest.mark.parametrize("http", ["8080", "localhost", "unix:/tmp/x", "127.0.0.1:70000"])
+def test_what_is_no_place_for_pages(tmp_path: Path, http: str) -> None:
+    assert refused("up", "--data", tmp_path / "data", "--pos", "127.0.0.1:0", "--http", http)[0] == 2
+
+
+def test_a_default_port_that_is_taken_moves_and_is_said_aloud_and_pages_can_be_left_out(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # Somebody else may have it already.
+            stack.enter_context(socket.create_server((DEFAULT_HTTP.host, DEFAULT_HTTP.port)))
+        moved = Up(tmp_path / "moved", "--pos", "127.0.0.1:0").start()
+        assert moved.process is not None
+        moved.process.send_signal(signal.SIGTERM)
+        _, said = moved.process.communicate(timeout=60)
+        assert parse_address(moved.ready["http"]).port != DEFAULT_HTTP.port
+        assert f"port {DEFAULT_HTTP.port} is in use: the pages are at {moved.ready['http']}" in said
+    with running(tmp_path / "none", "--pos", "127.0.0.1:0", "--http", "none") as without:
+        assert without.ready["http"] is None
+        assert "metrics" not in holdfast("status", "--data", without.folder).stdout
 
 
 def test_a_folder_in_use_is_refused(up: Up) -> None:
