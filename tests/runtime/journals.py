@@ -53,11 +53,10 @@ def world(monkeypatch: pytest.MonkeyPatch) -> PosWorld:
     made.line = answers_lost
     made.command("pre-auth", amount_minor=80_00, card=CARD)
     made.later(31)
-    made.line = lost
-    made.command("advise", amount_minor=280_00, card=CARD, authorization_code="654321")
     made.line = pos_world.let_through
     made.later(6)
     made.line = lost
+    made.command("advise", amount_minor=280_00, card=CARD, authorization_code="654321")
     made.command("pre-auth", amount_minor=90_00, card=CARD)
     return made
 

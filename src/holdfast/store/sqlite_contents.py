@@ -7,6 +7,7 @@ up to the first that cannot be read, because a journal is only as good as its un
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from struct import Struct
 from typing import Any, NamedTuple
 
 from holdfast.domain.tables import Entry, Key, Row, Table
@@ -15,7 +16,7 @@ from holdfast.register.tree import Node
 from holdfast.store.columns import CHECKPOINTS, ENTRIES, LOGS, NODES, CheckpointRow, LogRow, quoted, shape_of
 from holdfast.store.sqlite import rows_made
 from holdfast.store.sqlite_file import is_as_made, is_of_another, open_file, primary_code
-from holdfast.store.sqlite_wal import why_torn
+from holdfast.store.sqlite_wal import committed_pages, why_torn
 
 _OF_THE_MACHINE = frozenset(
     {
@@ -33,6 +34,18 @@ _OF_THE_MACHINE = frozenset(
 
 UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
 """The second is what becomes of a complaint of SQLite's that quotes damaged text."""
+
+PAGE_BYTES = 4096
+_HEAD = Struct(">16sH6B12I20xII")
+"""How a SQLite file begins; see its file format."""
+
+
+def _head(pages: int) -> bytes:
+    """The head of a file of ours with so many pages and no log beside it: a format of 4, text in UTF-8, zeros."""
+    return _HEAD.pack(
+        b"SQLite format 3\0", PAGE_BYTES, 1, 1, 0, 64, 32, 32, 0, pages, 0, 0, 0, 4, 0, 0, 1, 0, 0, 0, 0, 0
+    )
+
 
 _BY_LOG = "WHERE log = ? ORDER BY"
 _PARTS = (
@@ -67,14 +80,17 @@ def contents_of(path: Path, tables: Sequence[Table], log: str) -> Contents | Non
     found: dict[str, list[Any]] = {}
     connection = _opened(path)
     try:
-        if is_of_another(connection, tables):
-            return None
-        complaints += _complaints_of(connection, tables)
+        try:
+            if is_of_another(connection, tables):
+                return None
+            complaints += _complaints_of(connection, tables)
+        except UNREADABLE as error:
+            complaints.append(_damage_by(error, path))
+            connection.close()
+            connection = _what_is_left(path)
         for name, rows in _parts(connection, tables, log):
             found[name] = []
             found[name].extend(_as_far_as_it_goes(rows, name, complaints, path))
-    except UNREADABLE as error:
-        complaints.append(_damage_by(error, path))
     finally:
         connection.close()
     return Contents(
@@ -91,7 +107,7 @@ def values_of(path: Path, table: Table, columns: Sequence[str], keys: Sequence[K
     """These columns of the rows with these keys in a damaged file, as many as can still be read, one by one."""
     asked = f'SELECT {quoted(columns)} FROM "{table.name}" WHERE "{shape_of(table).key[0]}" = ?'
     found: dict[Key, tuple[Any, ...]] = {}
-    connection = _opened(path)
+    connection = _what_is_left(path)
     for key in keys:
         try:
             row = connection.execute(asked, (key,)).fetchone()
@@ -109,6 +125,24 @@ def _opened(path: Path) -> sqlite3.Connection:
         return open_file(path, "ro")
     except RegisterBroken:
         raise AssertionError("SQLite reads nothing before it is asked") from None
+
+
+def _what_is_left(path: Path) -> sqlite3.Connection:
+    """What is left of a damaged file, in memory, under a head that SQLite takes.
+
+    With that pragma it also reads a file that is too short, or one of whose definitions is damaged.
+    """
+    image = bytearray(path.read_bytes())
+    for page, content in committed_pages(path):
+        start = (page - 1) * len(content)
+        image.extend(bytes(max(0, start - len(image))))
+        image[start : start + len(content)] = content
+    image.extend(bytes(-len(image) % PAGE_BYTES))
+    image[: _HEAD.size] = _head(len(image) // PAGE_BYTES)
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.deserialize(bytes(image))
+    connection.execute("PRAGMA writable_schema = ON")
+    return connection
 
 
 def _complaints_of(connection: sqlite3.Connection, tables: Sequence[Table]) -> Iterator[str]:

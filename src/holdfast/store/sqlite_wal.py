@@ -2,7 +2,8 @@
 
 SQLite takes such a log up to its last whole commit and forgets the rest without a word. That is right after a power cut
 in the middle of a commit and wrong after a disk that lost what it had confirmed. Nobody can tell the one from the
-other, so that both are said.
+other, so that both are said. Where only the process was killed, the index below tells: a commit that it does not count
+was never confirmed.
 
 Rule 1: frames bear the salts of their generation. Those of an older generation, left behind the newest commit, are in
 the main file since long and mean nothing.
@@ -14,6 +15,7 @@ The layout of both files is published as part of SQLite's file format.
 """
 
 import sys
+import time
 from array import array
 from pathlib import Path
 from struct import Struct
@@ -65,10 +67,10 @@ def index_of(path: Path) -> Path:
 def why_torn(path: Path) -> str:
     """What is wrong with the log of a file that nobody has open; '' when nothing is. OSError when it cannot be read."""
     log, index = _bytes_of(wal_of(path)), _bytes_of(index_of(path))
-    wal = scanned(log)
-    if wal.torn:
+    wal, said = scanned(log), _said_by(index, log[SALTS])
+    if wal.torn and not (said and said[0] <= wal.frames and _is_of_this_run(index_of(path))):
         return wal.torn
-    committed, backfilled = _said_by(index, log[SALTS])
+    committed, backfilled = said or (0, 0)
     if wal.frames < committed and not (wal.frames == 0 and backfilled >= committed):
         return f"{NOT_WHOLE}: {wal.frames} of {committed} pages of its log are left"
     return ""
@@ -84,6 +86,14 @@ def cut_unfinished(path: Path) -> None:
     if cut_at:
         with wal.open("r+b") as file:
             file.truncate(cut_at)
+
+
+def committed_pages(path: Path) -> list[tuple[int, bytes]]:
+    """The pages of the file, by their numbers, as the commits in its log left them one after the other."""
+    log = _bytes_of(wal_of(path))
+    frame_bytes = FRAME.size + (HEADER.unpack_from(log)[2] if len(log) >= HEADER.size else 0)
+    starts = (HEADER.size + n * frame_bytes for n in range(scanned(log).frames))
+    return [(FRAME.unpack_from(log, at)[0], log[at + FRAME.size : at + frame_bytes]) for at in starts]
 
 
 def scanned(log: bytes) -> Wal:
@@ -131,14 +141,20 @@ def _is_of(head: bytes, salts: bytes) -> bool:
     return found[:4] == salts[:4] or found[4:] == salts[4:]
 
 
-def _said_by(index: bytes, salts: bytes) -> tuple[int, int]:
-    """How many frames were committed and how many of them lie in the main file; zeros where the index cannot say."""
+def _is_of_this_run(index: Path) -> bool:
+    """Whether the index was made since the machine started; an older one may lag behind what was confirmed."""
+    now_s = time.time()
+    return now_s - time.clock_gettime(time.CLOCK_BOOTTIME) < index.stat().st_mtime <= now_s
+
+
+def _said_by(index: bytes, salts: bytes) -> tuple[int, int] | None:
+    """How many frames were committed and how many of them lie in the main file; None where the index cannot say."""
     head, copy = index[:INDEX_HEADER_BYTES], index[INDEX_HEADER_BYTES : 2 * INDEX_HEADER_BYTES]
     if len(copy) < INDEX_HEADER_BYTES or head != copy or (salts and head[INDEX_SALTS] != salts):
-        return 0, 0
+        return None
     sums = _summed((0, 0), head[:INDEX_CHECKED_BYTES], sys.byteorder == "big")
     if sums != (_word(head, INDEX_CHECKED_BYTES), _word(head, INDEX_CHECKED_BYTES + 4)):
-        return 0, 0
+        return None
     return _word(head, COMMITTED_AT), _word(index, BACKFILLED_AT)
 
 
