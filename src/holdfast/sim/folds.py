@@ -36,6 +36,8 @@ class Walk:
         self.expires_us = 0
         self.code = ""
         self._posts: list[int] = []
+        self._before: list[int] = []
+        """What was held before each of them."""
 
     @property
     def taken_minor(self) -> int:
@@ -58,6 +60,17 @@ class Walk:
             return held and bool(self._posts)
         return held and name in ("complete", "complete-part", "expire")
 
+    def freezes_rightly(self, act: list[Any]) -> bool:
+        """Whether a completion that is voided freezes what it took of the hold, and of what it freed no more than that.
+
+        What it freed may be spent by now.
+        """
+        if act[0] != "reopen" or not self._posts:
+            return True
+        frozen_minor = act[3].get("frozen_minor", 0) if len(act) > 3 else 0
+        before_minor = self._before[-1]
+        return min(act[2], before_minor) <= frozen_minor <= before_minor - self.held_minor
+
     def go(self, act: list[Any]) -> None:
         """One more act in force."""
         name, _, amount_minor, *said = act
@@ -68,8 +81,10 @@ class Walk:
             self.requested_minor += amount_minor
         if name in ("complete", "complete-part", "sell"):
             self._posts.append(amount_minor)
+            self._before.append(self.held_minor)
         elif name in ("reopen", "take-back"):
             self._posts.pop()
+            self._before.pop()
         elif name == "refund":
             self.refunded_minor += amount_minor
         self.completed_minor = sum(self._posts)
@@ -147,6 +162,10 @@ class OwnHold:
             before = [name for name, *_ in self.acts]
             complain(f"I3: {whose}: hold {self.hold_id}: {act[0]} by {act[1]} when in force was {before}")
             return
+        if act[0] == "expire" and facts["at"] < walk.expires_us:
+            complain(f"I3: {whose}: hold {self.hold_id}: {act[1]} ends it before its time")
+        if whose == "book" and not walk.freezes_rightly(act):
+            complain(f"I4: {whose}: hold {self.hold_id}: {act[1]} voids a completion and freezes {act[3:]}")
         self.done.append(Done(facts, act, walk.requested_minor, walk.completed_minor))
         self.acts.append(act)
 
