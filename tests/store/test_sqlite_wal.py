@@ -78,6 +78,18 @@ def test_killed_between_commits_nothing_is_torn(tmp_path: Path) -> None:
     assert len(committed_keys(path)) == 12
 
 
+@pytest.mark.parametrize("frames", [0.5, 1, 2.5])
+def test_killed_in_a_commit_nothing_is_torn_as_long_as_the_machine_ran_on(tmp_path: Path, frames: float) -> None:
+    path = tmp_path / "terminal.sqlite"
+    log = killed(path)
+    begun = int(frames * FRAME)
+    wal_of(path).write_bytes(log + log[HEADER : HEADER + FRAME] * 3)
+    os.truncate(wal_of(path), len(log) + begun)
+    assert why_torn(path) == "", "its index says how many frames were confirmed"
+    os.utime(index_of(path), (1, 1))
+    assert why_torn(path), "of an earlier run of the machine, the index may lag behind"
+
+
 def test_frames_of_an_older_generation_are_not_torn(tmp_path: Path) -> None:
     path = tmp_path / "t.sqlite"
 
