@@ -132,6 +132,10 @@ class PosWorld:
         self.events = 0
         self.cut_at, self.cut_before_commit = 0, False
         self._register_reference_rows()
+        self.load()
+
+    def load(self) -> None:
+        """The terminal is told who it is."""
         self.command("load", merchant_id=MERCHANT_ID, merchant_name="和平饭店", merchant_name_en="Peace Hotel", tmk=TMK)
 
     def _register_reference_rows(self) -> None:
@@ -279,6 +283,12 @@ class PosWorld:
                 answer.header = with_processing_request(UNIONPAY.header, send.message.processing_request)
             for message in self.line("terminal", answer):
                 self.at_terminal(Received(LINK, "acquirer", message))
+
+    def at_acquirer_from(self, link: int, message: Message) -> None:
+        """A message comes in on another line, on which no terminal is any more."""
+        for send in self.acquirer.offer(Received(link, "", message), self.now_us).send:
+            if isinstance(send, Outgoing) and send.to == ISSUER_ID:
+                self._at_issuer(on_the_wire(ASCII_1987, send.message, self.keys, send.seal))
 
     def _at_issuer(self, message: Message) -> None:
         judged = self.judge(message)

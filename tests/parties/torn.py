@@ -17,7 +17,10 @@ def torn(world: PosWorld, kept: int, cards: bool = True) -> None:
     old_device, old_sales = bench.rows[DEVICES], bench.rows[SALES]
     bench.entries = bench.entries[:kept]
     device, sales = rebuild(bench.book)
-    assert device is not None, "a terminal of which nothing is left must be loaded again"
+    if device is None:
+        bench.rows |= {DEVICES: {}, SALES: {}, DUE: {}}
+        world.restart()
+        return
     before = old_device[device.terminal_id]
     bench.rows[DEVICES] = {device.terminal_id: device._replace(tmk=before.tmk, mak=before.mak, pik=before.pik)}
     bench.rows[SALES] = {
@@ -33,8 +36,11 @@ def torn(world: PosWorld, kept: int, cards: bool = True) -> None:
 
 def mended(world: PosWorld, lost: int, cards: bool = True) -> PosWorld:
     """The last entries are lost, and the terminal is told so."""
-    kept = len(world.terminal.entries) - lost
+    kept = max(0, len(world.terminal.entries) - lost)
     torn(world, kept, cards)
+    if not world.terminal.rows[DEVICES]:
+        # Nothing is left of who it is: it is loaded again, and only then told.
+        world.load()
     outcome = world.command("mend", actor="system", kept=kept, says=SAYS)
     assert outcome == {"outcome": "approved", "response_code": "", "kind": "mend"}
     return world
