@@ -1,78 +1,148 @@
 """Which findings a world must have, and which it may: a finding names a difference that nobody of ours could avoid.
 
-    an advice  that a rule or the issuer objects to: it was done, it is registered as a claim, and somebody must look
-    an upload  that names what the register lacks or has otherwise, or does not name what counts there
+    an advice  that a rule or the issuer objects to: it was done, it is registered, and somebody must look
+    an upload  of a terminal that is not ours, which names what is not so, or not what counts in the register
     an undo    that the issuer refuses, because something was built upon what it undoes
 
-Each is found once. Any other finding is a complaint, and so is a difference of these kinds that nobody found.
+What must be found is told by the labels, and by folds of our own: what an advice did not do to its hold, what the
+issuer's book says of it, and what counted in a batch when its upload ended. What may be found bears a label. Each is
+found once. Any other finding is a complaint, and so is a difference of these kinds that nobody found.
 """
 
 from collections import Counter
 
 from holdfast.sim.folds import entry_of
+from holdfast.sim.labels import (
+    ADVISED,
+    BUILT_UPON,
+    LIED,
+    OF_THE_ISSUER,
+    SAID,
+    SETTLED_EARLY,
+    UPLOADED,
+    Labels,
+    advice_of,
+    record_of,
+)
 from holdfast.sim.logbook import Complain
-from holdfast.sim.own_register import ADVICE, CLAIM_MTI, OwnRegister
+from holdfast.sim.own_book import OwnBook
+from holdfast.sim.own_register import ADVICE, CLAIM_MTI, OwnRegister, OwnRequest
 
-ADVISED, DISPUTED, UPLOADED, OBJECTED = "was advised", "refused the advice", "upload", "will not undo"
+SPOKEN_AGAINST, DISPUTED, DIFFERS, OBJECTED = "was advised", "refused the advice", "upload", "will not undo"
 """Words by which a finding says which of them it is."""
+WORDS = (SPOKEN_AGAINST, DISPUTED, DIFFERS, OBJECTED)
 COUNTING_MTIS = ("0200", "0220", CLAIM_MTI)
 END_NOT_BALANCED = "202"
 
-Named = frozenset[tuple[str, str]]
-"""Trace keys, and the word of the finding."""
+About = tuple[str, str]
+"""A trace key, and the word of the finding."""
 
 
-def needed(register: OwnRegister) -> Named:
-    """What must be found."""
-    found: set[tuple[str, str]] = set()
-    for key, request in register.requests.items():
-        if request.kind == ADVICE and request.opened.get("outcome") == "claimed" and not key.endswith(CLAIM_MTI):
-            found.add((key, ADVISED))
-        if request.disputed:
-            found.add((key, DISPUTED))
-        if key.endswith(CLAIM_MTI):
-            found.add((key, UPLOADED))
-        if request.objected:
-            found.add((key, OBJECTED))
-    return frozenset(found)
+class Judge:
+    """What must and may be found in one world. Without labels (a real one) the folds alone say what may be."""
+
+    def __init__(self, register: OwnRegister, book: OwnBook, labels: Labels | None) -> None:
+        self._register = register
+        self._book = book
+        self._labels = labels
+        self._ended = {
+            facts["trace_key"][:15]: facts["at"]
+            for facts in register.uploads
+            if facts.get("management") == END_NOT_BALANCED
+        }
+        """Batches whose upload ended, and when."""
+        self._acted = {done.act[1] for hold in register.holds.values() for done in hold.done}
+
+    def must(self) -> set[About]:
+        """Differences that folds and labels tell."""
+        found: set[About] = set()
+        for key, request in self._register.requests.items():
+            found.update((key, word) for word in self._objections(request))
+            if key.endswith(CLAIM_MTI):
+                found.add((key, DIFFERS))
+        found.update((key, DIFFERS) for key in self._left_out() if self._is_labelled(key[:15], UPLOADED))
+        return found
+
+    def may(self) -> set[About]:
+        """What may be found beside that."""
+        left_out = {(key, DIFFERS) for key in self._left_out()}
+        if self._labels is None:
+            return left_out
+        lies = self._labels.about(LIED)
+        return left_out | {(f"{record}/{mti}", DIFFERS) for record in lies for mti in COUNTING_MTIS}
+
+    def permits(self, about: About) -> bool:
+        """Whether somebody did something outside our control that this finding may come of."""
+        key, word = about
+        request = self._register.requests.get(key)
+        if self._labels is None or self._is_labelled(key, *OF_THE_ISSUER):
+            return True
+        if word == OBJECTED:
+            return self._is_labelled(key, BUILT_UPON)
+        if word == DIFFERS:
+            theirs = self._is_labelled(record_of(key), LIED) or self._is_labelled(key[:15], UPLOADED)
+            return theirs or self._is_labelled(key, SETTLED_EARLY)
+        return request is not None and self._was_advised(request)
+
+    def lies(self) -> list[str]:
+        """Records of which one finding at least must speak: the upload that they are in has ended."""
+        lies = self._labels.about(LIED) if self._labels is not None else frozenset()
+        return sorted(record for record in lies if record[:15] in self._ended)
+
+    def _objections(self, request: OwnRequest) -> list[str]:
+        """An advice that did not change its hold, or that the issuer declined; an undo that the issuer refused."""
+        if request.kind == ADVICE and request.of_money and request.exchange_id not in self._acted:
+            return [SPOKEN_AGAINST]
+        named = request.exchange_id if request.kind == ADVICE else f"{request.exchange_id}#undo"
+        answer = self._book.answers.get(named)
+        if answer is None or answer.outcome != "declined":
+            return []
+        return [DISPUTED] if request.kind == ADVICE else [OBJECTED]
+
+    def _left_out(self) -> list[str]:
+        """What had been registered, and counts, when an upload of its batch ended that did not name it."""
+        return [
+            key
+            for key, request in self._register.requests.items()
+            if request.counts
+            and request.told["at"] <= self._ended.get(request.batch_id, 0)
+            and not self._was_named(key)
+        ]
+
+    def _was_named(self, key: str) -> bool:
+        if self._is_labelled(key[:15], UPLOADED):
+            return self._is_labelled(record_of(key), SAID)
+        batch = self._register.batches.get(key[:15])
+        return batch is not None and key.split("/")[2] in batch.uploaded
+
+    def _was_advised(self, request: OwnRequest) -> bool:
+        about = advice_of(request.trace_key[:8], request.amount_minor)
+        return request.kind == ADVICE and self._is_labelled(about, ADVISED)
+
+    def _is_labelled(self, about: str, *causes: str) -> bool:
+        return self._labels is not None and self._labels.has(about, *causes)
 
 
-def allowed(register: OwnRegister) -> Named:
-    """What may be found beside that: records of uploads that differed, and what an upload left out."""
-    keys: set[str] = set()
-    ended: set[str] = set()
-    for facts in register.uploads:
-        batch_id = facts["trace_key"][:15]
-        for stan, said in facts.get("results", ()):
-            if said != "agrees":
-                keys.update(f"{batch_id}/{stan}/{mti}" for mti in COUNTING_MTIS)
-        if facts.get("management") == END_NOT_BALANCED:
-            ended.add(batch_id)
-    for key, request in register.requests.items():
-        batch = register.batches.get(request.batch_id)
-        named = batch is not None and key.split("/")[2] in batch.uploaded
-        if request.side and request.batch_id in ended and not named:
-            keys.add(key)
-    return frozenset((key, UPLOADED) for key in keys)
-
-
-def audit(register: OwnRegister, complain: Complain) -> frozenset[str]:
-    """Complain of findings too many and too few; -> the trace keys that a finding names."""
-    must = needed(register)
-    may = must | allowed(register)
-    times: Counter[tuple[str, str]] = Counter()
+def audit(register: OwnRegister, book: OwnBook, labels: Labels | None, complain: Complain) -> frozenset[str]:
+    """Complain of findings too many and too few; -> the trace keys about which the two hosts may differ."""
+    judge = Judge(register, book, labels)
+    must = judge.must()
+    may = must | judge.may()
+    times: Counter[About] = Counter()
     for facts in register.findings:
-        words = (word for word in (ADVISED, DISPUTED, UPLOADED, OBJECTED) if word in facts["reason"])
-        about = facts["trace_key"], next(words, "")
+        about = facts.get("trace_key", ""), next((word for word in WORDS if word in facts["reason"]), "")
         times[about] += 1
-        if about not in may:
-            complain(f"I2: register: finding {entry_of(facts)} about {facts['trace_key']}: {facts['reason']}")
+        if about not in may or not judge.permits(about):
+            complain(f"I2: register: finding {entry_of(facts)} about {about[0]}: {facts['reason']}")
         if not (facts.get("owner") and facts.get("due")):
             complain(f"I2: register: finding {entry_of(facts)} names no owner or no time")
     for key, word in sorted(must):
         if not times[key, word]:
             complain(f"I2: register: {key} differs ({word}), and no finding names it")
+    for record in judge.lies():
+        if not any(times[f"{record}/{mti}", DIFFERS] for mti in COUNTING_MTIS):
+            complain(f"I2: {record} was uploaded as it is not, and no finding names it")
     for (key, word), count in sorted(times.items()):
-        if count > 1 and word != UPLOADED:
+        if count > 1 and word != DIFFERS:
             complain(f"I2: register: {count} findings name {key} ({word})")
-    return frozenset(facts["trace_key"] for facts in register.findings)
+    return frozenset(key for key, word in times if word in (DISPUTED, OBJECTED))

@@ -6,6 +6,7 @@ Some terminals lie: they invent a record, change an amount, or leave one out. Th
 from collections.abc import Callable
 from random import Random
 
+from holdfast.sim.labels import LIED, SAID, UPLOADED, Labels, record_of
 from holdfast.sim.standard_messages import (
     CHIP,
     CHIP_BALANCED,
@@ -34,8 +35,9 @@ NextDevice = Callable[[], Device]
 class Settlement:
     """A settlement under way; the messages that wait are written down, so that it goes on after a power cut."""
 
-    def __init__(self, device: Device, papers: list[Paper], lies: bool, dice: Random) -> None:
+    def __init__(self, device: Device, papers: list[Paper], lies: bool, dice: Random, labels: Labels) -> None:
         self.device = device
+        self._labels = labels
         mine = [paper for paper in papers if paper.device.batch == device.batch]
         self._refused = [paper for paper in mine if paper.of_chip and paper.outcome == "declined"]
         self._papers = [paper for paper in mine if paper.counts]
@@ -45,8 +47,6 @@ class Settlement:
         told = [paper for paper in self._papers if not (self._lie == LEFT_OUT and paper is self._about)]
         more_minor = LIE_MINOR if self._lie in (INVENTED, CHANGED) else 0
         self.waiting: list[Message] = [settlement(device, told, more_minor)]
-        self.lies: list[str] = []
-        """Batch and trace of what is uploaded as it is not."""
 
     def _drawn(self, dice: Random) -> str:
         domestic = [paper for paper in self._papers if not paper.foreign and not paper.told_until_answered]
@@ -69,13 +69,12 @@ class Settlement:
             sent = [alone(paper, CHIP_BALANCED, paper.amount_minor) for paper in chips]
             return [*sent, end_of(following()._replace(batch=batch), len(chips), balanced)]
         papers = [paper for paper in self._papers if not (self._lie == LEFT_OUT and paper is self._about)]
+        self._put_labels(papers)
         plain = [paper for paper in papers if paper not in chips and not paper.told_until_answered]
         details = [detail_of(paper, self._amount(paper)) for paper in plain]
         if self._lie == INVENTED:
             details.append(Detail(CardClass.DOMESTIC, following().stan, INVENTED_PAN, LIE_MINOR))
-            self.lies.append(f"{self.device.terminal_id}/{batch}/{details[-1].trace}")
-        elif self._lie and self._about is not None:
-            self.lies.append(self._about.trace_key[:22])
+            self._labels.put(f"{self.device.terminal_id}/{batch}/{details[-1].trace}", LIED)
         blocks = [details[at : at + DETAILS_MAX] for at in range(0, len(details), DETAILS_MAX)]
         messages = [block_of(following()._replace(batch=batch), block) for block in blocks]
         messages += [alone(paper, CHIP, self._amount(paper)) for paper in papers if paper in chips]
@@ -83,6 +82,14 @@ class Settlement:
         count = len(details) + len(papers) - len(plain)
         messages += [alone(paper, CHIP_REFUSED, paper.amount_minor) for paper in self._refused]
         return [*messages, end_of(following()._replace(batch=batch), count, balanced)]
+
+    def _put_labels(self, told: list[Paper]) -> None:
+        device = self.device
+        self._labels.put(f"{device.terminal_id}/{device.batch}", UPLOADED)
+        for paper in told:
+            self._labels.put(record_of(paper.trace_key), SAID)
+        if self._lie in (CHANGED, LEFT_OUT) and self._about is not None:
+            self._labels.put(record_of(self._about.trace_key), LIED)
 
     def _amount(self, paper: Paper) -> int:
         return paper.amount_minor + (LIE_MINOR if self._lie == CHANGED and paper is self._about else 0)

@@ -8,7 +8,7 @@ from holdfast.domain.records import DEVICES, SALES, Device, Sale
 from holdfast.parties.entered import KINDS
 from holdfast.parties.step import Command
 from holdfast.sim.habits import Tell
-from holdfast.sim.labels import TAKEN_BACK
+from holdfast.sim.labels import ADVISED, SETTLED_EARLY, TAKEN_BACK, Labels, advice_of
 from holdfast.sim.machine import Machine, Stage
 from holdfast.sim.plan import merchant_names, terminal_master_key
 from holdfast.sim.standard import StandardTerminal
@@ -39,6 +39,9 @@ class OurTill:
         if not self.machine.ready:
             tell(refusal("no power"))
             return
+        note_advice(self._stage.labels, self.name, name, arguments)
+        for sale in self._owed if name == "settle" else ():
+            self._stage.labels.put(sale.trace_key, SETTLED_EARLY)
         links = self.machine.links
         callers: list[int] = []
 
@@ -91,7 +94,12 @@ class OurTill:
         device = self.device
         if device is None or device.in_flight or device.reversal or device.settling:
             return False
-        return not any(sale.delivery for sale in self.database.table(SALES).rows.values())
+        return not self._owed
+
+    @property
+    def _owed(self) -> list[Sale]:
+        """What is told until it is answered."""
+        return [sale for sale in self.database.table(SALES).rows.values() if sale.delivery]
 
     @property
     def powered(self) -> bool:
@@ -126,13 +134,15 @@ class OurTill:
 class StandardTill:
     """A standard terminal."""
 
-    def __init__(self, terminal: StandardTerminal, printed: Receipt) -> None:
+    def __init__(self, terminal: StandardTerminal, labels: Labels, printed: Receipt) -> None:
         self.name = terminal.name
         self.terminal = terminal
+        self._labels = labels
         self._printed = printed
 
     def command(self, name: str, arguments: Mapping[str, Any], tell: Tell) -> None:
         """See `Till.command`."""
+        note_advice(self._labels, self.name, name, arguments)
         self.terminal.command(name, arguments, partial(self._told, tell))
 
     def _told(self, tell: Tell, value: Mapping[str, Any]) -> None:
@@ -169,6 +179,12 @@ class StandardTill:
     def sync(self) -> None:
         """Deliver what is owed."""
         self.terminal.sync()
+
+
+def note_advice(labels: Labels, terminal_id: str, name: str, arguments: Mapping[str, Any]) -> None:
+    """Whoever tells of a completion that was done already does what nobody can prevent."""
+    if name == "advise":
+        labels.put(advice_of(terminal_id, arguments["amount_minor"]), ADVISED)
 
 
 def forget(value: Mapping[str, Any]) -> None:

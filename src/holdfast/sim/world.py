@@ -150,7 +150,8 @@ class World:
         terminal_id = terminal.terminal_id
         tmk, keys = plans.terminal_master_key(terminal_id), self._keys(terminal_id, terminal_id)
         dice = Random(f"{self.seed}/{terminal_id}/device")
-        return StandardTill(StandardTerminal(self.stage, terminal, tmk, keys, dice), self.witness.receipt)
+        device = StandardTerminal(self.stage, terminal, tmk, keys, dice)
+        return StandardTill(device, self.labels, self.witness.receipt)
 
     def _keys(self, installation: str, machine: str) -> SimKeys:
         return SimKeys(installation, f"{self.seed}/{machine}")
