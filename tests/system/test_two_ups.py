@@ -59,6 +59,8 @@ def test_two_share_a_database_and_one_takes_over_from_the_other(
     first.import_own()
     assert_others_are_refused(server, tmp_path)
     second.start()
+    refused = first.run("clock", "advance", "1d", expect=2).complaint
+    assert "another `holdfast up` serves on the same database" in refused
     assert_a_hold_of_one_is_completed_at_the_other(first, second)
     second.terminal("T0000003", "pre-auth", "--amount", "12.00", "--card", "alice")
     with Till.signed_on(second) as till:
