@@ -52,6 +52,8 @@ class Counter:
     patience_s: float
     json: bool
     repeat: str | None
+    checked: bool = False
+    """Whether the journal was found whole by what this command has looked at so far."""
 
     @property
     def operator(self) -> str:
@@ -81,13 +83,11 @@ def ended(counter: Counter, value: Value) -> NoReturn:
 
 async def _at_work(counter: Counter, work: Work, ready: bool, offline: bool) -> Value:
     settings = TerminalSettings(counter.terminal_id, int(counter.patience_s * SECOND_US))
-    known = sample.terminal(counter.terminal_id) is not None
-    pos = await Pos.open(DataFolder(counter.folder).path, settings, note, load_again=known)
+    pos = await Pos.open(DataFolder(counter.folder).path, settings, note, load_again=is_sample(counter.terminal_id))
     says = f"waiting for the acquirer: {counter.patience_s:.0f} s at the most for an answer"
     waiting = asyncio.get_running_loop().call_later(SAY_AFTER_S, note, says) if ready else None
     try:
-        if await pos.device() is None:
-            await load_sample(pos)
+        await load_if_needed(pos)
         no = await why_not_ready(pos, counter, ready, offline)
         if no is not None and not offline:
             return {"outcome": no.outcome, "response_code": no.response_code, "reason": f"{no.says}: nothing was asked"}
@@ -140,12 +140,24 @@ def address_of(counter: Counter) -> Address:
         raise Unreachable("no acquirer named and none runs in ~/.holdfast: give --host H:P") from None
 
 
+def is_sample(terminal_id: str) -> bool:
+    """Whether its master key is published, so that it may be loaded again without anybody."""
+    return sample.terminal(terminal_id) is not None
+
+
+async def load_if_needed(pos: Pos) -> None:
+    """A terminal that was never loaded, or whose journal was lost with its master key, is loaded if it can be."""
+    device = await pos.device()
+    if device is None or not device.tmk:
+        await load_sample(pos)
+
+
 async def load_sample(pos: Pos) -> None:
     """A terminal of the sample gets its published test key; any other must be loaded."""
     found = sample.terminal(pos.settings.terminal_id)
     if found is None:
         raise BadInput(
-            f"terminal {pos.settings.terminal_id} was never loaded: `holdfast terminal --id "
+            f"terminal {pos.settings.terminal_id} is not loaded: `holdfast terminal --id "
             f"{pos.settings.terminal_id} --data DIR load-key --tmk HEX --merchant ID --merchant-name NAME`"
         )
     await pos.load({**found, "tmk": pos.keys.import_key(TMK, bytes.fromhex(found["tmk"]))}, SYSTEM)

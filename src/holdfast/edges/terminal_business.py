@@ -11,7 +11,7 @@ import typer
 from holdfast.domain.records import DEVICES
 from holdfast.edges.counter import Counter, Value, at_work
 from holdfast.edges.terminal_cards import Presented, asking_chip, card_of, pin_of, refuses
-from holdfast.errors import BadInput
+from holdfast.errors import BadInput, HoldfastError
 from holdfast.ids import parse_trace_key
 from holdfast.money import parse_amount
 from holdfast.parties.entered import KINDS, check_allowed, wanted_of
@@ -19,6 +19,7 @@ from holdfast.parties.pos_messages import UNUSABLE
 from holdfast.parties.settings import Parameters, parameters_from
 from holdfast.runtime.pos import Pos, file_of
 from holdfast.store.sqlite import SqliteReader
+from holdfast.store.sqlite_wal import wal_of
 
 Text = str | None
 
@@ -159,8 +160,15 @@ def trace_of(text: str | None) -> tuple[str | None, str | None]:
 def parameters_of(counter: Counter) -> Parameters:
     """What the acquirer has set at this terminal, as far as it is known before anything is opened."""
     path = file_of(counter.folder, counter.terminal_id)
-    device = asyncio.run(SqliteReader(path).row(DEVICES, counter.terminal_id)) if path.exists() else None
-    return parameters_from(device.parameters) if device is not None else Parameters()
+    log = wal_of(path)
+    if not path.exists() or (log.exists() and log.stat().st_size):
+        # What was not closed well is checked before it is read: the terminal will say what it does not allow.
+        return Parameters()
+    try:
+        device = asyncio.run(SqliteReader(path).row(DEVICES, counter.terminal_id))
+        return parameters_from(device.parameters) if device is not None else Parameters()
+    except HoldfastError:
+        return Parameters()
 
 
 async def asked(pos: Pos, name: str, arguments: Mapping[str, Any], presented: Presented, operator: str) -> Value:

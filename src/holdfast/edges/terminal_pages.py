@@ -11,7 +11,7 @@ from holdfast.clock import rfc3339
 from holdfast.domain.commands import SETTLEMENT
 from holdfast.domain.records import DEVICES, SALES, Device, Sale
 from holdfast.edges.batch_slips import settlement_slip
-from holdfast.edges.counter import EXIT_CODES, Counter, at_work
+from holdfast.edges.counter import EXIT_CODES, Counter, at_work, note
 from holdfast.edges.output import print_json, print_table
 from holdfast.edges.slip import slip, with_held
 from holdfast.errors import BadInput, Unreachable
@@ -22,7 +22,9 @@ from holdfast.parties.batch_upload import in_words
 from holdfast.parties.operators import ADMINISTRATOR
 from holdfast.parties.settings import parameters_from
 from holdfast.register.canonical import decode_strict
-from holdfast.runtime.pos import file_of
+from holdfast.runtime.business_clock import BusinessClock
+from holdfast.runtime.journal_check import damage_said
+from holdfast.runtime.pos import file_of, keys_of
 from holdfast.store.sqlite import SqliteReader
 from holdfast.wire.header import PROCESSING_REQUESTS
 from holdfast.wire.settlement import parse_totals
@@ -34,10 +36,16 @@ Key = Annotated[str, typer.Argument(metavar="KEY", help="The request's trace key
 
 
 def reading(counter: Counter) -> SqliteReader:
-    """The terminal's file, read-only."""
+    """The terminal's file, read-only. A journal that is damaged is not shown as if it were whole: that ends with 1."""
     path = file_of(counter.folder, counter.terminal_id)
     if not path.exists():
         raise Unreachable(f"terminal {counter.terminal_id} has no journal in {counter.folder}")
+    if not counter.checked:
+        says = damage_said(path, keys_of(counter.folder), BusinessClock(counter.folder).now_us())
+        if says:
+            note(says)
+            raise typer.Exit(1)
+        counter.checked = True
     return SqliteReader(path)
 
 
@@ -202,6 +210,14 @@ def journal(context: typer.Context) -> None:
     columns = ("number", "kind", "phase", "outcome", "amount", "trace_key", "register_entry")
     rows = [[format_amount(e[c]) if c == "amount" and c in e else e.get(c) for c in columns] for e in entries]
     print_table(f"journal of {counter.terminal_id}", (*columns[:-2], "trace key", "entry"), rows)
+    for entry in entries:
+        if entry.get("phase") == "mended":
+            told = f"damaged: {entry['says']}, kept up to entry {entry['kept']}"
+            sys.stdout.write(f"entry {entry['number']}: the journal was {told}\n")
+    for damaged in sorted(
+        file_of(counter.folder, counter.terminal_id).parent.glob(f"{counter.terminal_id}.damaged-*.sqlite")
+    ):
+        sys.stdout.write(f"a damaged journal is kept in {damaged}\n")
 
 
 def add_to(app: typer.Typer) -> None:

@@ -15,18 +15,20 @@ from holdfast.clock import DAY_US
 from holdfast.domain.journal import OWED, rebuild, without_secrets
 from holdfast.domain.records import DEVICES, SALES, TERMINAL_LOGS, TERMINAL_TABLES, Device, Sale
 from holdfast.domain.tables import DUE, Due, Entry
-from holdfast.errors import KeyRefused, RegisterBroken
+from holdfast.errors import KeyRefused, RegisterBroken, Unreachable
 from holdfast.ids import mask_pan
 from holdfast.keys.interface import MAK, Keys
+from holdfast.parties import mending
 from holdfast.parties.advices import TELL
 from holdfast.register import checkpoint as notes
 from holdfast.register.canonical import decode_strict, leaf_hash
 from holdfast.register.tree import EMPTY, HASH_BYTES, append, frontier_bytes, root
 from holdfast.store.sqlite_contents import Contents, contents_of
+from holdfast.store.sqlite_file import FileLock
 
 (JOURNAL,) = TERMINAL_LOGS
 
-DUE_KINDS = frozenset({"answer", "echo", "forget", "repeat", "reverse", "tell"})
+DUE_KINDS = frozenset({"answer", "echo", "forget", "rebuild", "repeat", "reverse", "tell"})
 """What a terminal waits for."""
 
 Facts = dict[str, Any]
@@ -52,6 +54,25 @@ def damage_of(path: Path, keys: Keys, now_us: int) -> Damage | None:
     """
     contents = contents_of(path, TERMINAL_TABLES, JOURNAL) if path.exists() else None
     return None if contents is None else judged(contents, keys, now_us)
+
+
+def damage_said(path: Path, keys: Keys, now_us: int) -> str:
+    """What is wrong with a journal that is only looked at, in one line; '' when nothing is, or when it is in use.
+
+    Who uses it has checked it. KeyRefused when `keys` are not the ones that it was written with.
+    """
+    try:
+        lock = FileLock(path)
+    except Unreachable:
+        return ""
+    try:
+        damage = damage_of(path, keys, now_us)
+    finally:
+        lock.release()
+    if damage is None:
+        return ""
+    whole = f"its first {damage.kept} entries are whole" if damage.kept else "nothing of it can be read"
+    return f"the journal is damaged ({damage.says}): {whole}; any command that opens the terminal mends it"
 
 
 def judged(contents: Contents, keys: Keys, now_us: int) -> Damage | None:
@@ -189,8 +210,13 @@ def _opens(use: Callable[[], object]) -> bool:
 def owed_dues(device: Device, sales: Iterable[Sale]) -> list[str]:
     """The due rows without which what is open would be taken up by nobody."""
     owed = any(sale.delivery == OWED for sale in sales)
-    open_keys = (f"answer:{device.in_flight}", f"reverse:{device.reversal}", TELL if owed else "")
-    return [key for key in open_keys if not key.endswith(":") and key]
+    waits = (
+        (device.in_flight, f"answer:{device.in_flight}"),
+        (device.reversal, f"reverse:{device.reversal}"),
+        (owed, TELL),
+        (device.mending, mending.DUE_KEY),
+    )
+    return [key for waited_for, key in waits if waited_for]
 
 
 def _due_complaints(device: Device, sales: dict[str, Sale], due: Sequence[Due], latest_us: int) -> Iterator[str]:

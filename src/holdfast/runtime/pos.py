@@ -50,6 +50,8 @@ SETTLEMENT_PATIENCE_S = 900.0
 REBUILD_PATIENCE_S = 120.0
 """Asking the register for all that a journal may lack takes several messages."""
 
+REBUILT = "the journal was rebuilt from the register: compare the slips that were printed shortly before it was damaged"
+
 TOLD_WAIT_S = 3.0
 """How long an advice that was just entered is waited for before it is shown as stored."""
 
@@ -243,11 +245,16 @@ class Pos:
         way.
         """
         until = time.monotonic() + patience_s
-        hurried = asked_for = False
+        hurried = asked_for = was_mending = False
         while True:
             device = await self.device()
             if device is None:
                 return NotReady("declined", "this terminal was never loaded")
+            if not device.tmk:
+                return NotReady("declined", "the terminal's master key was lost with its journal: load it again")
+            if was_mending and not device.mending:
+                self._log(REBUILT)
+            was_mending = bool(device.mending)
             if not device.signed_on and not device.in_flight:
                 signed = await self.tell("sign-on", {}, actor)
                 if signed["outcome"] != "approved":
@@ -279,11 +286,12 @@ class Pos:
         value = await self.tell("rebuild", {}, SYSTEM, REBUILD_PATIENCE_S)
         device = await self.device()
         if value["outcome"] == "approved" and device is not None and not device.mending:
-            recovered = value.get("recovered") or 0
             self._log(
-                f"the journal was rebuilt from the register: {recovered} recovered; compare the slips that were "
-                "printed shortly before it was damaged"
+                f"the journal lacked something of {value.get('recovered') or 0} requests, which the register knew"
             )
+            return None
+        if device is not None and device.in_flight:
+            # It was being asked already.
             return None
         says = f"the journal was damaged and is not rebuilt from the register: {value.get('reason') or 'no answer'}"
         outcome = "declined" if value["outcome"] == "declined" else "unknown"

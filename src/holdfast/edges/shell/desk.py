@@ -40,6 +40,8 @@ class Desk:
         self.till = till
         self.language = language
         self.operator = ""
+        self.news: Callable[[], Sequence[str]] = tuple
+        """What a person must read before anything else is chosen."""
         self._keyboard = keyboard
         self._target = target
 

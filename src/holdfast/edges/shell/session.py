@@ -10,7 +10,7 @@ from typing import TypeVar
 import typer
 
 from holdfast.clock import SECOND_US
-from holdfast.edges.counter import Counter, address_of, load_sample
+from holdfast.edges.counter import Counter, address_of, is_sample, load_if_needed
 from holdfast.edges.paper import wrapped
 from holdfast.edges.shell import batch, business, own, screens, words
 from holdfast.edges.shell.desk import Desk, ThreeTimes
@@ -89,14 +89,14 @@ async def at_counter(counter: Counter, language: Language) -> None:
     """Open the terminal, let the menu run, close it, and say what is left open."""
     line = Line()
     settings = TerminalSettings(counter.terminal_id, int(counter.patience_s * SECOND_US))
-    pos = await Pos.open(DataFolder(counter.folder).path, settings, line)
+    pos = await Pos.open(DataFolder(counter.folder).path, settings, line, load_again=is_sample(counter.terminal_id))
     try:
         address = address_of(counter)
-        if await pos.device() is None:
-            await load_sample(pos)
+        await load_if_needed(pos)
         till = LiveTill(pos, line, counter.patience_s)
         with Keyboard(sys.stdin, sys.stdout) as keyboard:
             desk = Desk(keyboard, sys.stdout, till, language)
+            desk.news = line.news
             await desk.show(screens.opening(language))
             await connected(pos, address)
             till.begin()
@@ -156,6 +156,8 @@ async def main_menu(desk: Desk) -> None:
     """Until 0 twice, or Ctrl-C, at the main menu: Escape is pressed once too often by everybody."""
     remark, leaving = "", False
     while True:
+        for text in desk.news():
+            await desk.read(screens.plainly(desk.say(words.JOURNAL), desk.say(words.READ_THIS), text))
         try:
             chosen = await desk.choose(words.MAIN, [said for said, _ in MAIN_MENU], words.LEAVE, remark)
         except Back:

@@ -20,6 +20,8 @@ from holdfast.runtime.pos import SYSTEM, NotReady, Pos
 Value = Mapping[str, Any]
 
 HOST_LINKED = "host is linked"
+ABOUT_JOURNAL = "the journal "
+"""How it begins when the terminal speaks of its journal."""
 
 NOT_READY = "not-ready"
 """Key of an outcome that says why nothing was asked: declined, silent or unknown."""
@@ -62,14 +64,24 @@ class Till(Protocol):
 
 
 class Line:
-    """What the terminal says while it works: whether the line is up is all that a cashier wants to know of it."""
+    """What the terminal says while it works: a cashier wants to know whether the line is up, and of a journal that was
+    damaged.
+    """
 
     def __init__(self) -> None:
         self.linked = False
+        self._news: list[str] = []
 
     def __call__(self, event: str, **_: object) -> None:
         if event.startswith(("host", "link to host")):
             self.linked = event == HOST_LINKED
+        elif event.startswith(ABOUT_JOURNAL):
+            self._news.append(event)
+
+    def news(self) -> list[str]:
+        """What was said of the journal since the last time: a person must read it."""
+        told, self._news = self._news, []
+        return told
 
 
 class LiveTill:
@@ -155,7 +167,7 @@ class LiveTill:
             device = await self._pos.device()
             if device is None or self._one.locked() or self._signed_off or not self.linked:
                 continue
-            lacking = not device.signed_on and not device.in_flight and not rest_s
+            lacking = (not device.signed_on or device.mending) and not device.in_flight and not rest_s
             if came_back or lacking:
                 rest_s = SIGN_ON_PAUSE_S
                 async with self._one:

@@ -214,6 +214,8 @@ NO_LINE_ADVICE = Said("可做“预授权完成（通知）”，线路恢复后
 NOTHING_WAITS = Said("没有待上送的交易", "Nothing waits")
 STILL_WAITS = Said("仍有 {n} 笔待上送，终端会继续上送", "{n} wait still; the terminal goes on telling them")
 LINE_ALIVE = Said("线路正常", "The line is alive")
+JOURNAL = Said("终端流水", "The terminal's journal")
+READ_THIS = Said("请阅读", "Please read")
 NEVER_LOADED = Said("终端未装密钥", "The terminal was never loaded")
 
 LEAVING = Said("再见。", "Good-bye.")
