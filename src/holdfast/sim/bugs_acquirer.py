@@ -20,7 +20,6 @@ from holdfast.sim.tampering import (
     Bug,
     Cast,
     Facts,
-    Instead,
     Tampered,
     acquirer,
     asked,
@@ -36,6 +35,7 @@ from holdfast.sim.tampering import (
 REVERSALS = ("0400", "0401")
 QUESTIONS = ("0100", "0200")
 ANSWERS = ("0110", "0210")
+ADVICES = ("0220", "0221")
 BUSINESS = frozenset({"0100", "0200", "0220"})
 
 
@@ -180,20 +180,16 @@ def reversed_for_ever(event: Event, step: Step) -> Step:
     return step
 
 
-def of_this_batch_only(*mtis: str) -> Instead:
-    """What bears another batch than the one that is open is answered 77, also where it cannot bear another."""
-
-    def instead(party: Party, event: Event) -> Decision:
-        if not (isinstance(event, Received) and event.message.mti in mtis):
-            return (yield from party.decide(event))
-        message = event.message
-        (session,) = yield (RowOf(SESSIONS, message.get(41)),)
-        if session is None or session.batch == message.get(60)[2:8]:
-            return (yield from party.decide(event))
-        (turn,) = yield (TURN,)
-        return turned_away(event, responses.SIGN_ON_AGAIN, turn, Policy())
-
-    return instead
+def of_this_batch_only(party: Party, event: Event) -> Decision:
+    """An advice that bears another batch than the one that is open is answered 77, though it cannot bear another."""
+    if not (isinstance(event, Received) and event.message.mti in ADVICES):
+        return (yield from party.decide(event))
+    message = event.message
+    (session,) = yield (RowOf(SESSIONS, message.get(41)),)
+    if session is None or session.batch == message.get(60)[2:8]:
+        return (yield from party.decide(event))
+    (turn,) = yield (TURN,)
+    return turned_away(event, responses.SIGN_ON_AGAIN, turn, Policy())
 
 
 class Today:
@@ -280,12 +276,9 @@ BUGS: dict[str, Bug] = {
         "after the cut-over a reversal of the day before undoes nothing",
         Cast(acquirer=lambda policy: Tampered(Acquirer(policy), Today().reverses_of_today)),
     ),
-    "reversal-of-old-batch": Bug(
-        "a reversal of a batch that was settled since is answered 77", acquirer(instead=of_this_batch_only(*REVERSALS))
-    ),
     "advice-of-old-batch": Bug(
         "an advice of a batch that was settled since is answered 77",
-        acquirer(instead=of_this_batch_only("0220", "0221")),
+        acquirer(instead=of_this_batch_only),
     ),
     "year-of-today": Bug(
         "MMDD is a day of this year: a hold of December is not found in January",

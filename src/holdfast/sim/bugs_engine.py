@@ -187,8 +187,8 @@ def on(around: Callable[[Any, MemoryDatabase], Around]) -> type[Engine]:
     """An engine whose transactions are wrapped."""
 
     class Wrapped(Engine):
-        def __init__(self, party: Any, store: Any, *others: Any) -> None:
-            super().__init__(party, cast(Any, Store(store, around)), *others)
+        def __init__(self, party: Any, store: Any, *others: Any, **named: Any) -> None:
+            super().__init__(party, cast(Any, Store(store, around)), *others, **named)
 
     return Wrapped
 
@@ -228,8 +228,8 @@ BUGS: dict[str, Bug] = {
     "restart-wipes-in-flight": Bug(
         "a restarted acquirer forgets what it waits for", Cast(acquirer_engine=restart_wipes("answer:"))
     ),
-    "restart-wipes-advices": Bug(
-        "a restarted terminal forgets what it has to tell", Cast(terminal_engine=restart_wipes("tell:"))
+    "restart-wipes-outbox": Bug(
+        "a restarted terminal forgets what it has to deliver", Cast(terminal_engine=restart_wipes("tell:", "reverse:"))
     ),
     "restart-wipes-expiries": Bug(
         "a restarted issuer forgets when its holds end", Cast(issuer_engine=restart_wipes("expire:"))

@@ -29,7 +29,6 @@ from holdfast.sim.tampering import (
 )
 from holdfast.store.interface import LogState
 
-MAC_FIELD = 64
 ANSWERS = ("0110", "0210")
 TRIES_MAX = 3
 TERMINAL_ID_CHARS = 8
@@ -104,12 +103,6 @@ def silence_is_a_decline(event: Event, step: Step) -> Step:
     return taken_for_a_no(step) if isinstance(event, Due) and event.key.startswith("answer:") else step
 
 
-def unsealed_is_a_decline(event: Event, step: Step) -> Step:
-    """The terminal believes a refusal that bears no MAC, as one is that the acquirer gives after another sign-on."""
-    unsealed = isinstance(event, Received) and MAC_FIELD not in event.message.fields
-    return taken_for_a_no(step) if unsealed else step
-
-
 def any_answer_will_do(party: Party, event: Event) -> Decision:
     """Whatever request an answer is to, it is taken for the one to the request in flight."""
     if not (isinstance(event, Received) and event.message.mti in ANSWERS):
@@ -174,9 +167,6 @@ BUGS: dict[str, Bug] = {
         "a late approval throws the stored reversal away", terminal(instead=cleared_by_a_late_answer)
     ),
     "silence-is-a-decline": Bug("the terminal takes silence for a decline", terminal(decided=silence_is_a_decline)),
-    "unsealed-is-a-decline": Bug(
-        "the terminal believes a refusal without a MAC", terminal(decided=unsealed_is_a_decline)
-    ),
     "any-answer-will-do": Bug("the terminal takes an answer to another question", terminal(instead=any_answer_will_do)),
     "advice-forgotten": Bug("the terminal tells an advice three times, then drops it", terminal(decided=told_thrice)),
     "number-used-again": Bug(
