@@ -24,7 +24,7 @@ from typing import Any
 
 from holdfast.domain.records import ACCOUNTS, ANSWERS, BATCHES, DEVICES, FREEZES, HOLDS, REQUESTS, SALES
 from holdfast.domain.tables import Table
-from holdfast.sim import amounts, findings, own_rows
+from holdfast.sim import amounts, findings, not_found, own_rows
 from holdfast.sim.folds import entry_of
 from holdfast.sim.labels import TAKEN_BACK, Labels
 from holdfast.sim.logbook import Complain, Facts, Given, Kept, read
@@ -35,6 +35,8 @@ from holdfast.sim.standard import StandardTerminal
 from holdfast.sim.witness import Receipt
 
 MAC_FIELD = 64
+OPEN = frozenset({"asked", "stored", "unknown"})
+"""What a terminal believes of a request as long as it has something to do about it."""
 WITHOUT_KEY = frozenset({"sign-on", "sign-off", "download", "expiry", "release"})
 """Kinds whose entries open no request, and say by being there that it was done."""
 
@@ -185,20 +187,37 @@ class Auditor:
 
     # --- terminals ------------------------------------------------------------------------------------------------
 
-    def terminal(self, terminal_id: str, database: Kept) -> None:
-        """A terminal of ours: its journal, its rows, and what it believes."""
-        (log,) = _logs(database, terminal_id, terminal_id, self._given, self._complain)
+    def terminal(self, terminal_id: str, database: Kept, signer: str = "", former: Iterable[Former] = ()) -> None:
+        """A terminal of ours: its journal, its rows, and what it believes; and so of the devices that it was before.
+
+        Each signs in its own name, `signer` the present one, as a rule the terminal's. What a lost device had not
+        closed does not bind: nobody will ever deliver it.
+        """
+        asked: set[str] = set()
+        for device in (*former, Former(database, signer or terminal_id, False)):
+            journal = self._device(terminal_id, device)
+            for key in sorted(asked.intersection(journal.of_money)):
+                self._complain(f"I3: {key} was asked by two devices of terminal {terminal_id}")
+            asked.update(journal.asked)
+        for key, request in sorted(self.register.requests.items()):
+            if key.startswith(terminal_id) and request.of_money and key not in asked:
+                self._complain(f"I2: {key} is registered, and terminal {terminal_id} never asked it")
+
+    def _device(self, terminal_id: str, device: Former) -> OwnJournal:
+        (log,) = _logs(device.database, terminal_id, device.name, self._given, self._complain)
         journal = OwnJournal(log)
         self._odd(terminal_id, journal.odd)
         for key, facts in journal.of_money.items():
             belief = journal.outcomes[key]
+            if device.lost and belief in OPEN:
+                continue
             if belief in ("asked", "stored") or (belief == "unknown" and facts["kind"] != BALANCE):
                 self._complain(f"I5: terminal {terminal_id} still believes {key} to be {belief}")
             self._believes(key, belief, journal.told.get(key, facts), int(facts["amount"]))
-        for key, request in sorted(self.register.requests.items()):
-            if key.startswith(terminal_id) and request.of_money and key not in journal.asked:
-                self._complain(f"I2: {key} is registered, and terminal {terminal_id} never asked it")
-        self._journal_equals(terminal_id, journal, database)
+            said = str(facts.get("original_code", "")), str(facts.get("original_date", ""))
+            not_found.audit(self.register, self.register.requests.get(key), *said, self._complain)
+        self._journal_equals(terminal_id, journal, device.database)
+        return journal
 
     def _believes(self, key: str, belief: str, told: Facts, amount_minor: int) -> None:
         request = self.register.requests.get(key)
@@ -210,7 +229,7 @@ class Auditor:
             self._complain(f"I2: terminal believes {key} to be {belief}, in the register it is {state}")
         elif belief == "approved" and request is not None:
             # Where a reversal was answered that the request stands, its entry is what the slip names.
-            said_by = self.register.requests[told["trace_key"]] if told["phase"] == "stands" else request
+            said_by = self.register.requests.get(told["trace_key"], request) if told["phase"] == "stands" else request
             registered = request.amount_minor, entry_of(said_by.told)
             if registered != (amount_minor, told.get("register_entry")):
                 self._complain(
@@ -241,6 +260,8 @@ class Auditor:
             request = self.register.requests.get(paper.trace_key)
             state = request.outcome if request is not None else "not registered"
             stands = self._stands(paper.trace_key)
+            said = paper.request.get(38), paper.request.get(61)[12:16]
+            not_found.audit(self.register, request, *said, self._complain)
             sealed = paper.answer is not None and MAC_FIELD in paper.answer.fields
             gone = paper.outcome == "reversed" or (paper.outcome == "declined" and sealed)
             if paper.outcome in ("asked", "stored"):
