@@ -1,4 +1,4 @@
-"""A terminal's journal in a real file: every step of a made-up world's terminal is one commit, as its engine does it."""
+"""A terminal's journal in a real file: every step of a made-up terminal is one commit, as its engine does it."""
 
 import asyncio
 import os

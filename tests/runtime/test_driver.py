@@ -2,17 +2,18 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from holdfast.domain.tables import DUE, Due, Write, put, remove
-from holdfast.errors import Fenced, StoreError
+from holdfast.errors import CommitUnknown, Fenced, StoreError
 from holdfast.keys.file import FileKeys
 from holdfast.parties.step import TURN, Command, Decision, Event, Outcome, Step, Wait
 from holdfast.runtime.driver import CLAIM_INTERVAL_S, CountedLinks, Driver
 from holdfast.runtime.engine import LEASE_S, Engine
+from holdfast.store.interface import LogState
 from holdfast.store.memory import MemoryDatabase, MemoryStore
 
 LOGS = ("A",)
@@ -39,29 +40,42 @@ class Clerk:
 
 
 class FlakyStore(MemoryStore):
-    """A database that can be away, or leave one waiting."""
+    """A database that can be away, or leave one waiting, or not say whether it has committed."""
 
     away = False
     frozen = False
+    silent = False
 
     async def begin(self) -> Any:
         if self.frozen:
             await asyncio.Event().wait()
         if self.away:
             raise StoreError("away")
-        return await super().begin()
+        transaction = await super().begin()
+        if self.silent:
+            self.away = True
+            transaction.commit = self._no_word  # type: ignore[method-assign]
+        return transaction
+
+    async def take_log(self, names: Sequence[str], holder: str, lease_s: float) -> LogState:
+        if self.away:
+            raise StoreError("away")
+        return await super().take_log(names, holder, lease_s)
+
+    async def _no_word(self) -> None:
+        raise CommitUnknown("the disk says nothing")
 
 
 class Desk:
     """An engine on a memory store, and its driver."""
 
-    def __init__(self) -> None:
+    def __init__(self, refused: Callable[[Command, bool], Mapping[str, Any]] | None = None) -> None:
         self.database = MemoryDatabase(time.monotonic)
         self.store = FlakyStore(self.database)
         self.links = CountedLinks(FileKeys(bytes(32), bytes(range(32))))
         self.said: list[str] = []
         self.engine = self.new_engine(self.store, "desk")
-        self.driver = Driver(self.engine, self.links, self.say)
+        self.driver = Driver(self.engine, self.links, self.say, refused)
         self.outcomes: list[Mapping[str, Any]] = []
 
     def new_engine(self, store: MemoryStore, holder: str) -> Engine:
@@ -133,6 +147,42 @@ async def test_while_the_database_is_away_events_wait_and_nothing_is_answered() 
     await until(lambda: len(desk.outcomes) == 3)
     assert [outcome["entry"] for outcome in desk.outcomes] == ["A-000001", "A-000002", "A-000003"]
     assert "the database answers again" in desk.said
+    await finish(desk, running)
+
+
+def refused(command: Command, unsure: bool) -> Mapping[str, Any]:
+    return {"refused": command.name, "unsure": unsure}
+
+
+async def test_commands_that_the_database_refuses_are_turned_away_at_once_and_are_never_done() -> None:
+    desk = Desk(refused)
+    running = await desk.start()
+    desk.command("ask", after_us=200_000)
+    await until(lambda: not desk.engine.waiting)
+    desk.store.away = True
+    desk.command()
+    desk.command()
+    await until(lambda: desk.outcomes == [{"refused": "note", "unsure": False}] * 2)
+    assert desk.driver.refusing
+    await asyncio.sleep(0.3)
+    assert len(desk.outcomes) == 2, "what was due meanwhile is told by nobody before it is in the log"
+    desk.store.away = False
+    await until(lambda: desk.outcomes[2:] == [{"late": True}], 5.0)
+    assert not desk.driver.refusing
+    await finish(desk, running)
+    assert len(desk.database.logs["A"].entries) == 2, "the question and its end, and nothing of what was turned away"
+
+
+async def test_a_command_that_may_have_been_committed_is_not_said_to_be_undone() -> None:
+    desk = Desk(refused)
+    running = await desk.start()
+    desk.store.silent = True
+    desk.command()
+    await until(lambda: desk.outcomes == [{"refused": "note", "unsure": True}])
+    desk.store.away = desk.store.silent = False
+    desk.command()
+    await until(lambda: len(desk.outcomes) == 2, 5.0)
+    assert desk.outcomes[1] == {"entry": "A-000001"}
     await finish(desk, running)
 
 
