@@ -29,7 +29,7 @@ from holdfast.sim.folds import entry_of
 from holdfast.sim.labels import TAKEN_BACK, Labels
 from holdfast.sim.logbook import Complain, Facts, Given, Kept, read
 from holdfast.sim.own_book import OwnAnswer, OwnBook
-from holdfast.sim.own_journal import OwnJournal
+from holdfast.sim.own_journal import Former, OwnJournal
 from holdfast.sim.own_register import ADVICE, BALANCE, CLAIM_MTI, OwnRegister
 from holdfast.sim.standard import StandardTerminal
 from holdfast.sim.witness import Receipt

@@ -122,14 +122,14 @@ RATES: dict[str, tuple[float, float]] = {
     SWITCHES_OFF: (0.01, 0.05),
     SIGNS_OFF: (0.01, 0.04),
     SWAP: (0.01, 0.05),
-    LOST_DEVICE: NEVER,
+    LOST_DEVICE: (0.01, 0.05),
 }
 """Kind -> its low and its high rate: a share of the messages, commits, pauses, boots, answers or visits.
 
 By the minute come those of COMES.
 """
 
-COMES = (CLOG, CUT, ONE_WAY, OUT_OF_STEP, KILL, POWER_OFF, DISK_FULL, TORN, SKEW, JUMP, ISSUER_DOWN, SWAP)
+COMES = (CLOG, CUT, ONE_WAY, OUT_OF_STEP, KILL, POWER_OFF, DISK_FULL, TORN, SKEW, JUMP, ISSUER_DOWN, SWAP, LOST_DEVICE)
 """Kinds that come by the minute."""
 
 KINDS = (*RATES, HALF_CUT, OVERTAKEN, REORDERED, CUT_OVER, NEW_YEAR)

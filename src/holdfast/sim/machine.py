@@ -215,6 +215,11 @@ class Machine:
         if life == self._life:
             self.start()
 
+    def retire(self) -> None:
+        """It is dark, and stays so."""
+        self.crash()
+        self._life += 1
+
     def stop(self, duration_us: int) -> None:
         """Stopped in the middle of what it does, and goes on later as if nothing had been."""
         self._stopped = True

@@ -4,7 +4,21 @@ from collections.abc import Callable
 from functools import partial
 
 from holdfast.clock import DAY_US
-from holdfast.sim.faults import CLOG, CUT, DISK_FULL, JUMP, KILL, ONE_WAY, OUT_OF_STEP, POWER_OFF, SKEW, Faults
+from holdfast.sim.devices import Workshop
+from holdfast.sim.faults import (
+    CLOG,
+    CUT,
+    DISK_FULL,
+    JUMP,
+    KILL,
+    LOST_DEVICE,
+    ONE_WAY,
+    OUT_OF_STEP,
+    POWER_OFF,
+    SKEW,
+    SWAP,
+    Faults,
+)
 from holdfast.sim.machine import Machine, Site, Stage
 from holdfast.sim.network import End, Network
 from holdfast.sim.tills import OurTill, StandardTill
@@ -24,7 +38,9 @@ HOST_SHARE = 0.5
 class Mishaps:
     """Whom it may meet, and what happens then. `begin` starts them; they come no more once the world has healed."""
 
-    def __init__(self, stage: Stage, hosts: list[Machine], tills: list[OurTill | StandardTill]) -> None:
+    def __init__(
+        self, stage: Stage, hosts: list[Machine], tills: list[OurTill | StandardTill], workshop: Workshop
+    ) -> None:
         self._faults: Faults = stage.faults
         self._network: Network = stage.network
         self._scheduler = stage.scheduler
@@ -32,9 +48,8 @@ class Mishaps:
         self._tills = tills
         self._set: dict[str, int] = {}
         """How often each clock was set."""
-        ours = [till.machine for till in tills if isinstance(till, OurTill)]
-        self._terminals: list[Machine] = ours
-        self._sites: list[Site] = list(dict.fromkeys(machine.site for machine in (*hosts, *ours)))
+        self._ours = [till for till in tills if isinstance(till, OurTill)]
+        self._workshop = workshop
         self._acts: dict[str, Act] = {
             CLOG: partial(self._to_a_way, self._network.clog),
             CUT: partial(self._to_a_way, self._network.cut),
@@ -45,6 +60,8 @@ class Mishaps:
             DISK_FULL: self._fill_a_disk,
             SKEW: self._skew,
             JUMP: self._jump,
+            SWAP: partial(self._replace, SWAP),
+            LOST_DEVICE: partial(self._replace, LOST_DEVICE),
         }
         self._round = 0
 
@@ -61,6 +78,14 @@ class Mishaps:
             site.clear()
         for machine in (*self._hosts, *self._terminals):
             machine.set_clock(0)
+
+    @property
+    def _terminals(self) -> list[Machine]:
+        return [till.machine for till in self._ours]
+
+    @property
+    def _sites(self) -> list[Site]:
+        return list(dict.fromkeys(machine.site for machine in (*self._hosts, *self._terminals)))
 
     def _comes_again(self, kind: str, begun: int) -> None:
         if self._faults.rate(kind) > 0:
@@ -117,6 +142,9 @@ class Mishaps:
     def _set_right(self, machine: Machine, times: int) -> None:
         if self._set[machine.name] == times:
             machine.set_clock(0)
+
+    def _replace(self, kind: str) -> None:
+        self._workshop.replace(kind, self._faults.dice.choice(self._ours))
 
     def _power_off(self) -> None:
         till = self._faults.dice.choice(self._tills)

@@ -1,10 +1,19 @@
 """The auditor's own fold of one terminal's journal: what it believes of its requests, and its counters."""
 
-from holdfast.sim.logbook import Facts
+from typing import NamedTuple
+
+from holdfast.sim.logbook import Facts, Kept
 from holdfast.sim.own_register import MONEY_KINDS
 
-
 STANS = 999_999
+
+
+class Former(NamedTuple):
+    """A device that stood at a till: what it recorded, by which name it signed, and whether it was lost."""
+
+    database: Kept
+    name: str
+    lost: bool
 
 
 class OwnJournal:

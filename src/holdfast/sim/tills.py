@@ -10,6 +10,7 @@ from holdfast.parties.step import Command
 from holdfast.sim.habits import Tell
 from holdfast.sim.labels import ADVISED, SETTLED_EARLY, TAKEN_BACK, Labels, advice_of
 from holdfast.sim.machine import Machine, Stage
+from holdfast.sim.own_journal import Former
 from holdfast.sim.plan import merchant_names, terminal_master_key
 from holdfast.sim.standard import StandardTerminal
 from holdfast.sim.standard_messages import refusal
@@ -33,6 +34,8 @@ class OurTill:
         self._stage = stage
         self._merchant_id = merchant_id
         self._printed = printed
+        self.former: list[Former] = []
+        """The devices that stood here before."""
 
     def command(self, name: str, arguments: Mapping[str, Any], tell: Tell, operator: str = OPERATOR) -> None:
         """See `Till.command`."""
@@ -82,6 +85,16 @@ class OurTill:
         row: Sale | None = self.database.table(SALES).rows.get(trace_key)
         return row
 
+    def take_away(self, lost: bool) -> None:
+        """The device is gone, and its journal with it when it is lost."""
+        self.former.append(Former(self.database, self.machine.name, lost))
+        self.machine.retire()
+
+    def put_up(self, machine: Machine) -> None:
+        """Another device stands here from now on."""
+        machine.on_crash.append(self.machine.on_crash[-1])
+        self.machine, self.database = machine, machine.site.database
+
     @property
     def device(self) -> Device | None:
         """The terminal's own row."""
@@ -113,7 +126,8 @@ class OurTill:
     @property
     def requests(self) -> int:
         """Business requests that were asked."""
-        return sum(bool(sale.batch) for sale in self.database.table(SALES).rows.values())
+        databases = [self.database, *(former.database for former in self.former)]
+        return sum(bool(sale.batch) for each in databases for sale in each.table(SALES).rows.values())
 
     def sync(self) -> None:
         """What a terminal's driver does when nobody asks anything: load it, sign on."""

@@ -17,12 +17,12 @@ from typing import NamedTuple
 
 from holdfast.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, business_date, local_date
 from holdfast.domain.policy import Policy
-from holdfast.domain.records import ACQUIRER_LOGS, ISSUER_LOGS, TERMINAL_LOGS
-from holdfast.parties.settings import ACQUIRER, TerminalSettings
+from holdfast.domain.records import ACQUIRER_LOGS, ISSUER_LOGS
+from holdfast.parties.settings import ACQUIRER
 from holdfast.parties.step import Command
-from holdfast.parties.unwritten import unwritten
 from holdfast.sim import plan as plans
 from holdfast.sim.auditor import Auditor
+from holdfast.sim.devices import Workshop
 from holdfast.sim.faults import CUT_OVER, NEW_YEAR, OVERTAKEN, Faults, Hostility
 from holdfast.sim.foreign import ForeignNetwork
 from holdfast.sim.guests import Notebook
@@ -45,7 +45,6 @@ from holdfast.wire.dialect import ASCII_1987, UNIONPAY
 from holdfast.wire.message import Message
 
 ACQUIRER_DOWN_S = (0.5, 25.0)
-TERMINAL_DOWN_S = (2.0, 90.0)
 BEGIN_US = 20 * SECOND_US
 HEAL_US = HOUR_US
 QUIET_US = 40 * DAY_US
@@ -90,9 +89,10 @@ class World:
         self._dice = Random(f"{seed}/world")
         self._build_hosts()
         self.witness = Witness(self.acquirers.database, self.complain)
+        self.workshop = Workshop(self.stage, cast, self.acquirers.machines)
         self._build_terminals()
         hosts = [*self.acquirers.machines, *self.issuer.machines]
-        self.mishaps = Mishaps(self.stage, hosts, self.tills)
+        self.mishaps = Mishaps(self.stage, hosts, self.tills, self.workshop)
         self._awake_until_us = self.plan.start_us
         self.kinds: dict[str, int] = {}
         self.approved: frozenset[str] = frozenset()
@@ -131,19 +131,13 @@ class World:
             till = self._our_till(terminal) if terminal.ours else self._standard_till(terminal)
             cashier = Cashier(self.stage, till, shops[terminal.merchant_id], self.only)
             device = till.machine if isinstance(till, OurTill) else till.terminal
-            Line(self.stage, device, self.acquirers.machines, UNIONPAY, ACQUIRER, "")
             device.on_crash.append(cashier.power_failed)
             self.tills.append(till)
             self.cashiers.append(cashier)
 
     def _our_till(self, terminal: TerminalOf) -> OurTill:
         terminal_id = terminal.terminal_id
-        party = self._cast.terminal(terminal_id)
-        waits_us_max = TerminalSettings(terminal_id).waits_us_max
-        engine, down_s = self._cast.terminal_engine, TERMINAL_DOWN_S
-        role = Role(party, engine, TERMINAL_LOGS, down_s, refused=unwritten, waits_us_max=waits_us_max)
-        keys = self._keys(terminal_id, terminal_id)
-        machine = Machine(self.stage, Site(self.scheduler), terminal_id, role, keys)
+        machine = self.workshop.device(terminal_id)
         return OurTill(self.stage, machine, terminal.merchant_id, self.witness.receipt)
 
     def _standard_till(self, terminal: TerminalOf) -> StandardTill:
@@ -151,6 +145,7 @@ class World:
         tmk, keys = plans.terminal_master_key(terminal_id), self._keys(terminal_id, terminal_id)
         dice = Random(f"{self.seed}/{terminal_id}/device")
         device = StandardTerminal(self.stage, terminal, tmk, keys, dice)
+        Line(self.stage, device, self.acquirers.machines, UNIONPAY, ACQUIRER, "")
         return StandardTill(device, self.labels, self.witness.receipt)
 
     def _keys(self, installation: str, machine: str) -> SimKeys:
@@ -214,7 +209,7 @@ class World:
         auditor.receipts(self.witness.receipts)
         for till in self.tills:
             if isinstance(till, OurTill):
-                auditor.terminal(till.name, till.database)
+                auditor.terminal(till.name, till.database, till.machine.name, till.former)
             else:
                 auditor.standard(till.terminal)
 
