@@ -104,7 +104,7 @@ class MendingDesk:
         before = set(self.world.terminal.rows[SALES])
         outcome = self.world.command(ASKED[verb], **arguments)
         asked = set(self.world.terminal.rows[SALES]) - before
-        self.keys += sorted(key for key in asked if key.split("/")[3] != "0400")
+        self.keys += sorted(str(key) for key in asked if not str(key).endswith("/0400"))
         if outcome is not None and outcome["outcome"] == "approved":
             self.receipts.add(outcome["trace_key"])
         return self.told(outcome)

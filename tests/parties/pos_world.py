@@ -134,9 +134,10 @@ class PosWorld:
         self._register_reference_rows()
         self.load()
 
-    def load(self) -> None:
+    def load(self, actor: str = "01") -> None:
         """The terminal is told who it is."""
-        self.command("load", merchant_id=MERCHANT_ID, merchant_name="和平饭店", merchant_name_en="Peace Hotel", tmk=TMK)
+        names = {"merchant_name": "和平饭店", "merchant_name_en": "Peace Hotel"}
+        self.command("load", actor=actor, merchant_id=MERCHANT_ID, **names, tmk=TMK)
 
     def _register_reference_rows(self) -> None:
         rows = self.acquirer.rows

@@ -1,7 +1,7 @@
 """What the register says of a terminal whose journal was damaged, laid beside the terminal's own rows.
 
 Rule 1: a request that the terminal does not know becomes a row of its journal. One that it knows changes only where the
-terminal does not know how it ended, or where the register has it reversed; what waits in the outbox is left to it.
+terminal does not know how it ended, or where a reversal that it does not know undid it.
 Rule 2: what the register does not stand by any more (an issuer that was silent, a reversal that came first) is over.
 Rule 3: a request at whose issuer is still being asked is waited for.
 """
@@ -91,8 +91,6 @@ def take_over(page: Page, key: str, record: Record, currency: str) -> None:
         return
     if own.outcome == "asked" or own.delivery == OWED:
         page.note(record.kind, "recovered", _told(key, record, belief, ENDED) | {"sequence": own.sequence})
-    elif belief == "reversed":
-        _undone(page, own)
 
 
 def _undone(page: Page, own: Sale | None) -> None:
