@@ -238,5 +238,4 @@ BUGS: dict[str, Bug] = {
     "due-taken-when-claimed": Bug(
         "a due row is gone when it is claimed, not when it is done", Cast(acquirer_engine=on(Taking))
     ),
-    "due-claimed-twice": Bug("two workers claim the same due row", Cast(acquirer_engine=on(Greedy))),
 }

@@ -1,11 +1,11 @@
 """Planted bugs of our terminal: what it believes, what it keeps, and what it gives up."""
 
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 from holdfast.clock import DEFAULT_ZONE
 from holdfast.domain.commands import REVERSAL
-from holdfast.domain.records import DEVICES, SALES, Device
+from holdfast.domain.records import DEVICES, SALES
 from holdfast.domain.tables import DUE, Due, Write, remove
 from holdfast.ids import parse_trace_key
 from holdfast.parties.cashier import STAN_MAX
@@ -120,14 +120,6 @@ def any_answer_will_do(party: Party, event: Event) -> Decision:
 # --- advices and sign-off -----------------------------------------------------------------------------------------
 
 
-def nothing_is_open(event: Event, want: Want, answer: Any) -> Any:
-    """A sign-off in the middle of a request forgets that it waits for something."""
-    signs_off = isinstance(event, Command) and event.name == "sign-off"
-    if signs_off and isinstance(want, RowOf) and want.table is DEVICES and answer is not None:
-        return cast(Device, answer)._replace(in_flight="", reversal="")
-    return answer
-
-
 class NumbersAgain:
     """A terminal that does not see that its next trace number names a request already."""
 
@@ -173,5 +165,4 @@ BUGS: dict[str, Bug] = {
         "a restarted terminal uses its last trace number again",
         Cast(terminal=number_used_again, terminal_engine=NumbersFromMemory),
     ),
-    "sign-off-forgets": Bug("a sign-off forgets the request that is open", terminal(told=nothing_is_open)),
 }

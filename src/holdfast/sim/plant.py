@@ -3,7 +3,7 @@
 They live in the modules `bugs_…`, by the party in which they are, and nowhere else.
 """
 
-from holdfast.sim import bugs_acquirer, bugs_engine, bugs_issuer, bugs_terminal, bugs_trade
+from holdfast.sim import bugs_acquirer, bugs_engine, bugs_harmless, bugs_issuer, bugs_terminal, bugs_trade
 from holdfast.sim.tampering import HONEST, Bug, Cast
 
 __all__ = ["BUGS", "HARMLESS", "HONEST", "Bug", "Cast"]
@@ -14,7 +14,8 @@ BUGS: dict[str, Bug] = {
     **bugs_trade.BUGS,
     **bugs_issuer.BUGS,
     **bugs_engine.BUGS,
+    **bugs_harmless.BUGS,
 }
 
-HARMLESS: dict[str, str] = {}
-"""Bugs that cannot harm, and why: they are planted all the same, and nothing may be complained of."""
+HARMLESS: dict[str, str] = bugs_harmless.WHY
+"""Those of them that cannot harm, and why: nothing may be complained of."""
