@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from holdfast.domain.journal import device_after
 from holdfast.domain.records import DEVICES
 from tests.parties.mending_desk import MendingDesk
 from tests.parties.pos_world import CARD, TERMINAL_ID, TMK, PosWorld, PowerCut, answer_to
@@ -159,6 +160,18 @@ STORIES = {
         signs-on -> approved batch 000002
         rebuilds -> approved recovered 1
         quiet -> batch 000002
+    """,
+    "an advice that was registered rests until the settlement is over": """
+        places 500.00 -> approved
+        line answers-lost
+        advises R1 450.00 -> stored R2.register approved
+        settles -> none
+        loses 0 -> R2.belief stored
+        line good
+        signs-on -> approved
+        rebuilds -> approved recovered 0 R2.belief stored
+        settles -> approved
+        quiet -> R2.belief approved
     """,
     "a settlement in flight is asked again": """
         sells 20.00 -> approved
@@ -513,3 +526,23 @@ def test_recovered_requests_have_what_a_slip_and_a_later_request_need() -> None:
             assert getattr(sale, name) == getattr(was, name), (sale.trace_key, name)
         assert sale.pan_sealed is None
         assert sale.reason == "the journal had lost it: this is what the register says (approved)"
+
+
+@pytest.mark.parametrize(
+    ("known", "batch", "stan", "after"),
+    [
+        (5, "000001", "000009", 9),
+        (9, "000001", "000005", 9),
+        (999_998, "000001", "000003", 3),
+        (3, "000001", "999998", 3),
+        (5, "000002", "000009", 5),
+    ],
+)
+def test_trace_numbers_go_on_behind_what_was_recovered_in_this_batch(
+    known: int, batch: str, stan: str, after: int
+) -> None:
+    device = PosWorld().signed_on().device._replace(stan=known)
+    facts = {"phase": "recovered", "kind": "sale", "lost": True, "trace_key": f"{TERMINAL_ID}/{batch}/{stan}/0200"}
+    recovered = device_after(device, facts)
+    assert recovered is not None
+    assert (recovered.stan, recovered.asked_n, recovered.recovered_n) == (after, int(batch == "000001"), 1)

@@ -28,11 +28,13 @@ from holdfast.errors import WireError
 from holdfast.ids import TraceKey
 from holdfast.parties.admission import BATCH_MAX, Admitted, admit, turned_away
 from holdfast.parties.booking import book, finding
-from holdfast.parties.settlement import BATCH_MAX as REQUESTS_MAX
 from holdfast.parties.settlement import answered, asked_otherwise, common_facts, question_of, unreadable
 from holdfast.parties.step import TURN, Decision, Outgoing, Received, RowOf, Step, Turn
 from holdfast.parties.translate import key_of
 from holdfast.wire.records import FIELD, Asked, Record, Told, fitting_code, how_many_fit, pack_told, parse_asked
+
+REQUESTS_MAX = 5000
+"""More than one batch of a terminal has: 999 requests, each reversed, uploaded by itself, and claimed."""
 
 LOOKED_AT_MAX = 64
 """So many batch numbers are looked at for the next batch that has requests."""

@@ -89,7 +89,9 @@ def take_over(page: Page, key: str, record: Record, currency: str) -> None:
         return
     if record.kind not in BY_NAME or record.outcome == "asked":
         return
-    if own.outcome == "asked" or own.delivery == OWED:
+    # What is told while a settlement is under way rests, because its totals must not move.
+    told_now = own.delivery == OWED and not (page.device.settling and own.pan_sealed)
+    if own.outcome == "asked" or told_now:
         page.note(record.kind, "recovered", _told(key, record, belief, ENDED) | {"sequence": own.sequence})
 
 
