@@ -6,14 +6,14 @@ import pytest
 
 from holdfast.domain.records import ACQUIRER_TABLES
 from holdfast.domain.tables import Entry
-from holdfast.errors import RegisterBroken
+from holdfast.errors import Fenced, RegisterBroken, Unreachable
 from holdfast.keys.file import FileKeys
 from holdfast.parties.restored import Restored
 from holdfast.register import checkpoint as notes
 from holdfast.register.canonical import decode_strict, leaf_hash
 from holdfast.register.restoration import Ended, Restoration
 from holdfast.register.tree import EMPTY, append, root
-from holdfast.runtime.config import ACQUIRER
+from holdfast.runtime.config import ACQUIRER, NodeConfig, write_file
 from holdfast.runtime.continuity import (
     LETTERS,
     Logs,
@@ -27,8 +27,10 @@ from holdfast.runtime.continuity import (
 from holdfast.runtime.engine import Engine
 from holdfast.runtime.kept import keep_text
 from holdfast.runtime.links import Links
+from holdfast.runtime.node import Node
 from holdfast.runtime.roles import RoleDsns
 from holdfast.store.interface import Batch, LogState
+from holdfast.store.memory import MemoryDatabase, MemoryStore
 from holdfast.store.postgres import PostgresStore
 from holdfast.store.postgres_reader import PostgresReader
 from tests.store.conftest import PostgresHarness, postgres, postgres_harness
@@ -93,6 +95,48 @@ async def grown(store: PostgresStore, entries: int) -> None:
     after = before._replace(batch=1, frontier=frontier, previous=LEAVES[entries - 1])
     await transaction.write(Batch(before, after, rows, nodes, ()))
     await transaction.commit()
+
+
+async def test_a_log_that_another_up_writes_meanwhile_is_not_shortened(
+    postgres_harness: PostgresHarness, keys: FileKeys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dsn, folder = postgres_harness.dsns.acquirer, tmp_path / "keys"
+    store = await PostgresStore.connect(dsn, ACQUIRER, ACQUIRER_TABLES)
+    await grown(store, 122)
+    await store.close()
+    keep(keys, folder, "A", 122)
+    read = PostgresReader.logs
+
+    async def logs_and_then_more(reader: PostgresReader) -> list[LogState]:
+        found = await read(reader)
+        keep(keys, folder, "A", 150)
+        return found
+
+    monkeypatch.setattr(PostgresReader, "logs", logs_and_then_more)
+    await refuse_shortened_party(dsn, ACQUIRER, folder)
+
+
+async def test_a_worker_that_was_stopped_until_another_had_its_log_has_lost_it_and_nothing_is_gone(
+    keys: FileKeys, tmp_path: Path
+) -> None:
+    now_s = 0.0
+    shared = MemoryDatabase(lambda: now_s)
+    places = dict.fromkeys(("dsn", "door", "log", "issuer_notice"), "")
+    config = NodeConfig(
+        ACQUIRER, "acquirer-1", 1, keys=str(tmp_path / "keys"), holder="one", listen=-1, folder=str(tmp_path), **places
+    )
+    node = Node(config, lambda *_, **__: None, MemoryStore(shared), keys)
+    await node.engine.take()
+    now_s = 2 * LEASE_S
+    await MemoryStore(shared).take_log(("A",), "two", LEASE_S)
+    keep(keys, tmp_path / "keys", "A", 150)
+    with pytest.raises(Fenced):
+        await node.go_on()
+
+
+def test_a_file_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(Unreachable, match=r"notice\.json cannot be written: No such file or directory"):
+        write_file(tmp_path / "gone" / "notice.json", {})
 
 
 async def test_after_a_restore_the_old_logs_rest_and_new_ones_begin_with_it(

@@ -125,12 +125,19 @@ class IssuerNotice(NamedTuple):
 
 
 def write_file(path: Path, value: dict[str, Any]) -> None:
-    """Put a small JSON file in place at once, mode 0600: whoever reads it sees the old one or the new one."""
+    """Put a small JSON file in place at once, mode 0600: whoever reads it sees the old one or the new one.
+
+    Unreachable when it cannot be written.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(orjson.dumps(value))
-    beside.rename(path)
+    try:
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(orjson.dumps(value))
+        beside.rename(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise Unreachable(f"{path} cannot be written: {error.strerror}") from error
 
 
 def read_file(path: Path) -> dict[str, Any] | None:

@@ -94,12 +94,13 @@ async def _connected(dsn: str, party: str) -> asyncpg.Connection:
 async def refuse_shortened_party(dsn: str, party: str, keys: Path) -> None:
     """RegisterBroken when a log of this party that may still be taken is shorter than what was signed of it."""
     logs = await logs_of(dsn, party)
+    # First what was signed, then the logs: another `up` of this database may write and sign meanwhile.
+    kept = newest_kept(keys)
     reader = await PostgresReader.connect(dsn, party)
     try:
         heads = {head.log: head for head in await reader.logs()}
     finally:
         await reader.close()
-    kept = newest_kept(keys)
     for log in logs.names:
         if log in kept or log in heads:
             refuse_shortened(log, heads.get(log), kept, keys)

@@ -46,7 +46,7 @@ from holdfast.runtime.config import (
 from holdfast.runtime.continuity import LETTERS, Logs
 from holdfast.runtime.door import Door
 from holdfast.runtime.driver import CountedLinks, Driver
-from holdfast.runtime.engine import Engine, Log
+from holdfast.runtime.engine import LEASE_S, Engine, Log
 from holdfast.runtime.kept import KeptCheckpoint
 from holdfast.runtime.logs import forward_libraries, open_log
 from holdfast.runtime.tcp import HOST_LIMITS, HostLinks, Limits, Station, listen
@@ -115,7 +115,10 @@ class Node:
         The first log after a restore begins with the entry that says so.
         """
         head, keys = self.engine.head, Path(self.config.keys)
-        continuity.refuse_shortened(head.log, head, continuity.newest_kept(keys), keys)
+        kept = continuity.newest_kept(keys)
+        # Whoever was stopped for so long that another took the log over has lost it: what that one wrote is not gone.
+        await self._store.renew(head, LEASE_S)
+        continuity.refuse_shortened(head.log, head, kept, keys)
         if head.log == self.logs.first and head.frontier.size == 0:
             told = continuity.newest_restoration(keys, self._keys.public_key())
             writer = Engine(
