@@ -231,12 +231,6 @@ def nothing_under_way(event: Event, want: Want, answer: Any) -> Any:
     return [] if looks and not asked(event, *REVERSALS) else answer
 
 
-def nothing_on_top(event: Event, want: Want, answer: Any) -> Any:
-    """A reversal takes out what is being built upon."""
-    looks = isinstance(want, Find) and want.table is REQUESTS and want.where[0][0] == "hold_id"
-    return [] if looks and asked(event, *REVERSALS) else answer
-
-
 def never_expired(event: Event, want: Want, answer: Any) -> Any:
     """A hold that has expired is completed and voided as if it stood."""
     if not (isinstance(event, Received) and isinstance(want, RowOf)) or getattr(answer, "state", "") != "expired":
@@ -285,6 +279,5 @@ BUGS: dict[str, Bug] = {
         Cast(acquirer=lambda policy: Tampered(Acquirer(policy), Today().year_of_today)),
     ),
     "two-at-once": Bug("two operations on one hold go on at once", acquirer(nothing_under_way)),
-    "reversed-from-below": Bug("a reversal takes out what is being built upon", acquirer(nothing_on_top)),
     "expired-is-held": Bug("an expired hold is completed as if it stood", both(never_expired)),
 }

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from holdfast.domain.tables import DUE, Due, Entry, Key, Row, Table
-from holdfast.errors import CommitUnknown, Conflict, StoreError
+from holdfast.errors import CommitUnknown, StoreError
 from holdfast.parties.step import Event, Step
 from holdfast.register import checkpoint as notes
 from holdfast.register.canonical import decode_strict, encode, leaf_hash
@@ -83,20 +83,6 @@ class EarlySigner(Engine):
         await super()._commit(transaction, batch)
 
 
-class StubbornEngine(Engine):
-    """Writes what it has decided once more when its commit was lost, without reading again."""
-
-    async def _commit(self, transaction: Transaction, batch: Batch) -> None:
-        try:
-            await super()._commit(transaction, batch)
-        except Conflict:
-            head = self.head
-            batch = batch._replace(before=head, after=batch.after._replace(epoch=head.epoch))
-            again = await self._store.begin()
-            await again.write(batch)
-            await super()._commit(again, batch)
-
-
 # --- restarts -----------------------------------------------------------------------------------------------------
 
 
@@ -162,6 +148,16 @@ class Unlocked(Around):
         return {key: rows[key] for key in sorted(set(keys)) if key in rows}
 
 
+class Stale(Around):
+    """Waits for the locks of rows, and believes what they were before."""
+
+    async def fetch(self, table: Table, keys: Sequence[Key]) -> dict[Key, Row]:
+        """See `Transaction.fetch`."""
+        before = dict(self._shared.table(table).rows)
+        locked: dict[Key, Row] = await self._inner.fetch(table, keys)
+        return {key: before.get(key, row) for key, row in locked.items()}
+
+
 class Taking(Around):
     """Takes due rows away when it claims them, and not when what they ask for is done."""
 
@@ -221,7 +217,7 @@ BUGS: dict[str, Bug] = {
         "a commit of unknown outcome is taken for one that happened", Cast(acquirer_engine=HopefulEngine)
     ),
     "decided-on-old-rows": Bug(
-        "after a lost commit the same decision is written again without reading", Cast(acquirer_engine=StubbornEngine)
+        "what is decided after waiting for a row is decided on the row as it was", Cast(acquirer_engine=on(Stale))
     ),
     "checkpoint-before-commit": Bug("a checkpoint is signed before the commit", Cast(acquirer_engine=EarlySigner)),
     "entry-edited": Bug("a reversal is written into the entry that it reverses", Cast(acquirer_engine=EditingEngine)),

@@ -6,15 +6,16 @@ They are planted like the others, so that a change which takes that something el
 from dataclasses import replace
 from typing import Any, cast
 
-from holdfast.domain.records import DEVICES, SESSIONS, Device
+from holdfast.domain.records import DEVICES, REQUESTS, SESSIONS, Device
+from holdfast.domain.tables import Find
 from holdfast.errors import CommitUnknown, Conflict
 from holdfast.parties.acquirer import Acquirer
 from holdfast.parties.step import Command, Decision, Event, Party, Received, RowOf, Step, Want
 from holdfast.runtime.engine import LEASE_S, Engine
-from holdfast.sim.bugs_acquirer import business
+from holdfast.sim.bugs_acquirer import REVERSALS, business
 from holdfast.sim.bugs_engine import Greedy, on
 from holdfast.sim.bugs_terminal import taken_for_a_no
-from holdfast.sim.tampering import Bug, Cast, acquirer, terminal
+from holdfast.sim.tampering import Bug, Cast, acquirer, asked, terminal
 from holdfast.store.interface import Batch, Transaction
 from holdfast.wire.chain import CHAIN_FIELD, ChainResponse, pack_response
 
@@ -26,6 +27,12 @@ def any_batch_will_do(event: Event, want: Want, answer: Any) -> Any:
     if not (business(event) and isinstance(want, RowOf) and want.table is SESSIONS and answer is not None):
         return answer
     return answer._replace(batch=cast(Received, event).message.get(60)[2:8])
+
+
+def nothing_on_top(event: Event, want: Want, answer: Any) -> Any:
+    """A reversal takes out what is being built upon."""
+    looks = isinstance(want, Find) and want.table is REQUESTS and want.where[0][0] == "hold_id"
+    return [] if looks and asked(event, *REVERSALS) else answer
 
 
 class DenyingEngine(Engine):
@@ -69,6 +76,7 @@ BUGS: dict[str, Bug] = {
         Cast(acquirer=lambda policy: Acquirer(policy._replace(previous_mak_us=0))),
     ),
     "batch-not-checked": Bug("the batch of a request is not looked at", acquirer(told=any_batch_will_do)),
+    "reversed-from-below": Bug("a reversal takes out what is being built upon", acquirer(told=nothing_on_top)),
     "unknown-commit-denied": Bug(
         "a commit of unknown outcome is taken for one that did not happen", Cast(acquirer_engine=DenyingEngine)
     ),
@@ -83,6 +91,7 @@ BUGS: dict[str, Bug] = {
 WHY: dict[str, str] = {
     "previous-key-refused": "what was under way is answered A0, unknown, and reversed or told again under the new key",
     "batch-not-checked": "the batch is part of the key, and a request counts in the batch of its own key",
+    "reversed-from-below": "what was built upon it finds no hold when it is answered, and is undone before it",
     "unknown-commit-denied": "it is decided again on the rows as they are; a key that is known gets its first answer",
     "due-claimed-twice": "the rows that it is about are locked, and what is sent twice is answered once",
     "sign-off-in-the-middle": "what is open is a row of its own with a due row; the device only points at it",

@@ -69,7 +69,7 @@ class Walk:
             return True
         frozen_minor = act[3].get("frozen_minor", 0) if len(act) > 3 else 0
         before_minor = self._before[-1]
-        return min(act[2], before_minor) <= frozen_minor <= before_minor - self.held_minor
+        return bool(min(act[2], before_minor) <= frozen_minor <= before_minor - self.held_minor)
 
     def go(self, act: list[Any]) -> None:
         """One more act in force."""
