@@ -163,12 +163,13 @@ async def test_commands_that_the_database_refuses_are_turned_away_at_once_and_ar
     desk.command()
     desk.command()
     await until(lambda: desk.outcomes == [{"refused": "note", "unsure": False}] * 2)
-    assert desk.driver.refusing
+    refusals = [desk.driver.refusing]
     await asyncio.sleep(0.3)
     assert len(desk.outcomes) == 2, "what was due meanwhile is told by nobody before it is in the log"
     desk.store.away = False
     await until(lambda: desk.outcomes[2:] == [{"late": True}], 5.0)
-    assert not desk.driver.refusing
+    refusals.append(desk.driver.refusing)
+    assert refusals == [True, False]
     await finish(desk, running)
     assert len(desk.database.logs["A"].entries) == 2, "the question and its end, and nothing of what was turned away"
 

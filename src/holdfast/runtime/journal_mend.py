@@ -29,7 +29,7 @@ from holdfast.runtime.journal_check import OPENED_BY, Damage, Facts, card_opens,
 from holdfast.store.interface import Batch
 from holdfast.store.sqlite import SqliteStore
 from holdfast.store.sqlite_contents import values_of
-from holdfast.store.sqlite_wal import index_of, wal_of
+from holdfast.store.sqlite_wal import cut_unfinished, index_of, wal_of
 
 LEASE_S = 10.0
 
@@ -86,6 +86,8 @@ async def made_sound(path: Path, keys: Keys, now_us: int, load_again: bool) -> M
             _put_in_place(path, mended)
         damage = _damage_of(path, keys, now_us, load_again)
         if damage is None:
+            # A commit in whose middle the process was killed: the frames that follow must not look like part of it.
+            cut_unfinished(path)
             return mended
         if not load_again and rebuild(damage.facts)[0] is None:
             raise RegisterBroken(

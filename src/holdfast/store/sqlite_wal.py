@@ -79,7 +79,7 @@ def why_torn(path: Path) -> str:
 def cut_unfinished(path: Path) -> None:
     """Take off what a commit that failed has left behind the last whole one, so that nobody takes it for a torn one.
 
-    Only for whoever has the file open for writing, between two transactions.
+    Only for whoever alone may write the file, between two transactions, or before it is opened and when it is whole.
     """
     wal = wal_of(path)
     cut_at = scanned(_bytes_of(wal)).cut_at
