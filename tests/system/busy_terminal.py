@@ -90,12 +90,12 @@ class Cashier:
             await asyncio.sleep(self._dice.uniform(0, SENT_AWAY_S_MAX if self._sent_away else PAUSE_S_MAX))
 
     async def finish(self) -> None:
-        """Until nothing is open any more and the batch is settled."""
-        while True:
-            if await self._pos.ready(OPERATOR, PATIENCE_S) is None:
+        """Until the batch is settled and nothing is open any more; what was advised may be answered after that."""
+        settled = False
+        while not settled or await self._pos.waits():
+            if await self._pos.ready(OPERATOR, PATIENCE_S) is None and not settled:
                 value = await self._settle()
-                if value["outcome"] in ("approved", "declined") and not any((await self._pos.waits()).values()):
-                    return
+                settled = value["outcome"] == "approved" or bool(value["response_code"])
             await asyncio.sleep(RETRY_S)
 
     async def _guest(self) -> None:
