@@ -64,9 +64,13 @@ def test_sign_on_brings_keys_and_batch() -> None:
     assert (sent.mti, sent.get(60), sent.get(63)) == ("0800", "00000000003", "01 ")
     link = parse_request(sent.get(57))
     assert link is not None
-    asked_us = world.terminal.entries[1].at_us
-    expected = sha256(f"{world.terminal.entries[0].leaf.hex()}|{asked_us}".encode()).hexdigest()[:16]
-    assert (link.sequence, link.link, link.last_entry) == (2, expected, "")
+    begun_us = world.terminal.entries[0].at_us
+    expected = sha256(f"T0000001|{begun_us}".encode()).hexdigest()[:16]
+    assert (link.sequence, link.link, link.last_entry) == (2, expected, ""), "it names the journal"
+    world.approved("sign-on")
+    again = parse_request(world.sent[-1].get(57))
+    assert again is not None
+    assert (again.sequence, again.link) == (4, expected)
 
 
 def test_two_devices_that_go_on_from_one_copied_journal_do_not_ask_the_same() -> None:

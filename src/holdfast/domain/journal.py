@@ -199,6 +199,7 @@ def _loaded(device: Device | None, facts: Facts) -> Device:
         last_entry="",
         in_flight="",
         reversal="",
+        begun_us=facts["at"],
     )
 
 

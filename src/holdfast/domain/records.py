@@ -85,6 +85,9 @@ class Session(NamedTuple):
     mac_algorithm: str = "ecb"
     seals_batches: bool = False
     """It keeps a chain, and such a terminal seals settlements and uploads: one without a MAC is not its own."""
+    journal: str = ""
+    """What names the journal that it signed on with, '' for none; and the one before that."""
+    former_journal: str = ""
 
 
 class Card(NamedTuple):
@@ -320,6 +323,7 @@ class Device(NamedTuple):
     the key of the one that was not; `asked_n` counts the business requests of the batch. `notices` are the digits by
     which the acquirer asked for something that is not done yet (see `wire.header`), `parameters` what it set, as text
     (see `parties.settings`). `last_receipt` and `last_settlement` are the trace keys of what was printed last.
+    `begun_us` is the instant at which its journal began: it tells this device from another one of the same number.
 
     `mending` says what was wrong with a journal that is to be rebuilt from the register ('' where nothing is), `kept_n`
     how many of its entries were left. `doubtful` is the trace key of the request that was in flight at the end of them.
@@ -349,6 +353,7 @@ class Device(NamedTuple):
     parameters: str = ""
     last_receipt: str = ""
     last_settlement: str = ""
+    begun_us: int = 0
     mending: str = ""
     kept_n: int = 0
     doubtful: str = ""

@@ -50,6 +50,7 @@ from holdfast.wire.message import Message
 from holdfast.wire.security import WorkingKeys, mac_block, pack_working_keys
 
 MAC_FIELD = 64
+ANOTHER_JOURNAL = "the terminal came back with another journal"
 LOOK = "compare the terminal's journal with the register"
 FIRST_BATCH = 1
 BATCH_MAX = 999_999
@@ -156,9 +157,10 @@ MAK_BYTES = {"ecb": 8, "cbc": 8, "x919": 16, "cmac": 16, "sm4": 16}
 def sign_on(event: Received, policy: Policy, ended: Mapping[str, int]) -> Decision:
     """0800: fresh working keys under the terminal's master key, and the batch.
 
-    A terminal whose journal we do not know (it was reinstalled: its next message is no later than the last we saw in
-    this batch) gets a new batch, so that its trace numbers name new requests. One that was told an entry which this
-    register lacks shows that the register was cut or restored: a finding says so.
+    A terminal whose journal we do not know (its device was replaced; or it was restored, and its next message is no
+    later than the last we saw in this batch) gets a new batch, so that its trace numbers name new requests. What a
+    former device had not sent may be lost: a finding says so, once. One that was told an entry which this register
+    lacks shows that the register was cut or restored: a finding says that, too.
     """
     message = event.message
     terminal_id, wanted = message.get(41), message.get(60)[8:11]
@@ -175,20 +177,29 @@ def sign_on(event: Received, policy: Policy, ended: Mapping[str, int]) -> Decisi
     link = chain.parse_request(message.get(CHAIN_FIELD))
     rules = rules_for("", merchant, schemes)
     batch = session.batch if session else next_batch(None, rules, turn, policy)
-    if session and link and seen and link.sequence <= seen[0].sequence:
+    other = link is not None and session is not None and session.journal not in ("", link.link)
+    if session and link and (other or (seen and link.sequence <= seen[0].sequence)):
         batch = next_batch(session.batch, rules, turn, policy)
     # Anybody can send a sign-on without a link: what was sealed before says more than that.
     seals = seen[0].sequence > 0 if seen else session is not None and session.seals_batches
-    fresh = Fresh(terminal, session, batch, keys, exported, link is not None or seals)
+    fresh = Fresh(terminal, session, batch, keys, exported, link is not None or seals, link.link if link else "")
     step = signed_on(event, fresh, turn, policy)
+    about = {"terminal_id": terminal_id, "merchant_id": terminal.merchant_id}
     lost = missing_entry(link.last_entry, turn, ended) if link else None
-    if link is None or lost is None:
-        return step
-    about = {"terminal_id": terminal_id, "merchant_id": terminal.merchant_id, "about": link.last_entry}
-    told = raised(
-        about, f"the terminal was told an entry that is missing: {lost}", LOOK, turn.after(step.entries[0]), policy
-    )
-    return step._replace(entries=(*step.entries, told))
+    if link is not None and lost is not None:
+        reason = f"the terminal was told an entry that is missing: {lost}"
+        step = also_found(step, about | {"about": link.last_entry}, reason, turn, policy)
+    if other and session is not None and fresh.journal != session.former_journal:
+        reason = f"{ANOTHER_JOURNAL}: what its former device had not sent in batch {session.batch} may be lost"
+        step = also_found(step, about | {"about": turn.entry}, reason, turn, policy)
+    return step
+
+
+def also_found(step: Step, about: Mapping[str, Any], reason: str, turn: Turn, policy: Policy) -> Step:
+    """The step with one more finding."""
+    for entry in step.entries:
+        turn = turn.after(entry)
+    return step._replace(entries=(*step.entries, raised(about, reason, LOOK, turn, policy)))
 
 
 def fits(wanted: str, terminal: Terminal) -> bool:
@@ -205,6 +216,7 @@ class Fresh(NamedTuple):
     keys: tuple[bytes, bytes]
     exported: list[tuple[bytes, bytes]]
     seals_batches: bool
+    journal: str
 
 
 def fresh_keys(terminal: Terminal, wanted: str) -> Reads[tuple[tuple[bytes, bytes], list[tuple[bytes, bytes]]]]:
@@ -223,6 +235,7 @@ def fresh_keys(terminal: Terminal, wanted: str) -> Reads[tuple[tuple[bytes, byte
 def signed_on(event: Received, fresh: Fresh, turn: Turn, policy: Policy) -> Step:
     """The session as it is from now on, its entry, and the answer."""
     message, session, (pik, mak) = event.message, fresh.session, fresh.keys
+    journal, former = journals(session, fresh.journal)
     operator = message.get(63)[:2].strip()
     after = Session(
         fresh.terminal.terminal_id,
@@ -236,6 +249,8 @@ def signed_on(event: Received, fresh: Fresh, turn: Turn, policy: Policy) -> Step
         turn.now_us,
         fresh.terminal.mac_algorithm,
         fresh.seals_batches,
+        journal,
+        former,
     )
     facts = {
         "phase": "recorded",
@@ -244,6 +259,7 @@ def signed_on(event: Received, fresh: Fresh, turn: Turn, policy: Policy) -> Step
         "actor": operator or "terminal",
         "batch_number": fresh.batch,
         "journal_known": fresh.batch == (session.batch if session else ""),
+        "journal": fresh.journal or None,
     }
     answer = sign_on_answer(message, fresh.batch, pack_working_keys(working_keys(fresh.exported)), turn, policy)
     terminal, writes = fresh.terminal, [put(SESSIONS, after)]
@@ -252,6 +268,15 @@ def signed_on(event: Received, fresh: Fresh, turn: Turn, policy: Policy) -> Step
         writes.append(put(TERMINALS, terminal))
     answer.processing_request = terminal.notice if terminal.notice != NOTHING else ""
     return Step((turn.record(SIGN_ON, facts),), tuple(writes), (Outgoing(event.link, answer),))
+
+
+def journals(session: Session | None, named: str) -> tuple[str, str]:
+    """The journal of a terminal from now on, and the one before; a sign-on that names none changes nothing."""
+    if session is None:
+        return named, ""
+    if named in ("", session.journal):
+        return session.journal, session.former_journal
+    return named, session.journal
 
 
 def next_batch(batch: str | None, rules: Rules, turn: Turn, policy: Policy) -> str:

@@ -98,7 +98,10 @@ def named_by(sale: Sale) -> str:
 
 def sign_on_of(sale: Sale, device: Device) -> Message:
     """0800: asks for double-length working keys and the batch. No MAC: there may be no key yet."""
-    return Message(SIGN_ON_MTI, network_fields(sale, device, SIGN_ON_DOUBLE))
+    fields = network_fields(sale, device, SIGN_ON_DOUBLE)
+    link = sha256(f"{device.terminal_id}|{device.begun_us}".encode()).hexdigest()[:LINK_CHARS]
+    named = chain.pack_request(chain.ChainRequest(sale.sequence, link, device.last_entry))
+    return Message(SIGN_ON_MTI, fields | {CHAIN_FIELD: named})
 
 
 def sign_off_of(sale: Sale, device: Device) -> Message:

@@ -194,11 +194,14 @@ class Auditor:
         closed does not bind: nobody will ever deliver it.
         """
         asked: set[str] = set()
+        signed_on = 0
         for device in (*former, Former(database, signer or terminal_id, False)):
             journal = self._device(terminal_id, device)
             for key in sorted(asked.intersection(journal.of_money)):
                 self._complain(f"I3: {key} was asked by two devices of terminal {terminal_id}")
             asked.update(journal.asked)
+            signed_on += journal.signed_on
+        findings.of_devices(self.register, terminal_id, signed_on, self._complain)
         for key, request in sorted(self.register.requests.items()):
             if key.startswith(terminal_id) and request.of_money and key not in asked:
                 self._complain(f"I2: {key} is registered, and terminal {terminal_id} never asked it")

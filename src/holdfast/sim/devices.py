@@ -62,11 +62,11 @@ class Workshop:
         self._look(kind, till, self._stage.faults.of_any_size(*COMES_S), LOOKS_MAX)
 
     def _look(self, kind: str, till: OurTill, comes_us: int, times: int) -> None:
-        right = till.powered and till.clean is (kind == SWAP)
+        right = till.powered and till.device is not None and till.clean is (kind == SWAP)
         if not right and times:
             again = partial(self._look, kind, till, comes_us, times - 1)
             self._stage.scheduler.after(LOOKS_US[kind], again)
-        elif right or (kind == LOST_DEVICE and till.powered):
+        elif right or (kind == LOST_DEVICE and till.powered and till.device is not None):
             self._take_away(kind, till, comes_us)
 
     def _take_away(self, kind: str, till: OurTill, comes_us: int) -> None:

@@ -3,6 +3,7 @@
     an advice  that a rule or the issuer objects to: it was done, it is registered, and somebody must look
     an upload  of a terminal that is not ours, which names what is not so, or not what counts in the register
     an undo    that the issuer refuses, because something was built upon what it undoes
+    a device   that was replaced: what it had not sent may be lost (`of_devices`)
 
 What must be found is told by the labels, and by folds of our own: what an advice did not do to its hold, what the
 issuer's book says of it, and what counted in a batch when its upload ended. What may be found bears a label. Each is
@@ -15,6 +16,8 @@ from holdfast.sim.folds import entry_of
 from holdfast.sim.labels import (
     ADVISED,
     BUILT_UPON,
+    DEVICE_LOST,
+    DEVICE_REPLACED,
     LIED,
     OF_THE_ISSUER,
     SAID,
@@ -30,12 +33,13 @@ from holdfast.sim.own_register import ADVICE, CLAIM_MTI, OwnRegister, OwnRequest
 
 SPOKEN_AGAINST, DISPUTED, DIFFERS, OBJECTED = "was advised", "refused the advice", "upload", "will not undo"
 """Words by which a finding says which of them it is."""
-WORDS = (SPOKEN_AGAINST, DISPUTED, DIFFERS, OBJECTED)
+ANOTHER = "another journal"
+WORDS = (SPOKEN_AGAINST, DISPUTED, DIFFERS, OBJECTED, ANOTHER)
 COUNTING_MTIS = ("0200", "0220", CLAIM_MTI)
 END_NOT_BALANCED = "202"
 
 About = tuple[str, str]
-"""A trace key, and the word of the finding."""
+"""A trace key, or the terminal where a device was replaced, and the word of the finding."""
 
 
 class Judge:
@@ -69,13 +73,22 @@ class Judge:
         if self._labels is None:
             return left_out
         lies = self._labels.about(LIED)
+        others = self._labels.about(DEVICE_REPLACED) | self._labels.about(DEVICE_LOST)
+        left_out |= {(terminal_id, ANOTHER) for terminal_id in others}
         return left_out | {(f"{record}/{mti}", DIFFERS) for record in lies for mti in COUNTING_MTIS}
+
+    def times_max(self, about: About) -> int | None:
+        """How often it may be found, None for any number of times: each record of an upload is compared by itself."""
+        key, word = about
+        if word == ANOTHER and self._labels is not None:
+            return self._labels.times(key, DEVICE_REPLACED) + self._labels.times(key, DEVICE_LOST)
+        return None if word == DIFFERS else 1
 
     def permits(self, about: About) -> bool:
         """Whether somebody did something outside our control that this finding may come of."""
         key, word = about
         request = self._register.requests.get(key)
-        if self._labels is None or self._is_labelled(key, *OF_THE_ISSUER):
+        if self._labels is None or self._is_labelled(key, *OF_THE_ISSUER, DEVICE_REPLACED, DEVICE_LOST):
             return True
         if word == OBJECTED:
             return self._is_labelled(key, BUILT_UPON)
@@ -130,7 +143,8 @@ def audit(register: OwnRegister, book: OwnBook, labels: Labels | None, complain:
     may = must | judge.may()
     times: Counter[About] = Counter()
     for facts in register.findings:
-        about = facts.get("trace_key", ""), next((word for word in WORDS if word in facts["reason"]), "")
+        word = next((word for word in WORDS if word in facts["reason"]), "")
+        about = facts.get("trace_key") or facts.get("terminal_id", ""), word
         times[about] += 1
         if about not in may or not judge.permits(about):
             complain(f"I2: register: finding {entry_of(facts)} about {about[0]}: {facts['reason']}")
@@ -143,6 +157,14 @@ def audit(register: OwnRegister, book: OwnBook, labels: Labels | None, complain:
         if not any(times[f"{record}/{mti}", DIFFERS] for mti in COUNTING_MTIS):
             complain(f"I2: {record} was uploaded as it is not, and no finding names it")
     for (key, word), count in sorted(times.items()):
-        if count > 1 and word != DIFFERS:
+        most = judge.times_max((key, word))
+        if most is not None and count > most:
             complain(f"I2: register: {count} findings name {key} ({word})")
     return frozenset(key for key, word in times if word in (DISPUTED, OBJECTED))
+
+
+def of_devices(register: OwnRegister, terminal_id: str, signed_on: int, complain: Complain) -> None:
+    """Of so many devices of one number that signed on, each but the first is named by a finding."""
+    found = sum(facts.get("terminal_id") == terminal_id and ANOTHER in facts["reason"] for facts in register.findings)
+    if found < signed_on - 1:
+        complain(f"I2: {signed_on} devices were terminal {terminal_id}, and {found} findings name another one")

@@ -26,6 +26,8 @@ class OwnJournal:
         self.odd: list[Facts] = []
         self.in_flight = self.reversal = self.settling = self.batch = ""
         self.stan = 0
+        self.signed_on = False
+        """Whether it ever did."""
         for facts in log:
             self._follow(facts)
 
@@ -78,7 +80,7 @@ class OwnJournal:
         if self.in_flight == key:
             self.in_flight = ""
         if facts["kind"] == "sign-on" and facts["outcome"] == "approved":
-            self.batch = facts["batch"]
+            self.batch, self.signed_on = facts["batch"], True
 
     def _is_recovered(self, key: str, facts: Facts) -> None:
         """The register's word of a request; `lost` where the journal knew nothing of it any more."""

@@ -22,7 +22,8 @@ class ChainRequest(NamedTuple):
     """What a terminal says of its journal: the number of its entry, its link, the last register entry it was given.
 
     The link is a hash over the entry before it and the instant of this one: two devices that go on from one copied
-    journal make different links under the same trace key, so that the second is never taken for a repeat.
+    journal make different links under the same trace key, so that the second is never taken for a repeat. In a sign-on
+    it names the journal instead, and is always the same: a device with another one is another device.
     """
 
     sequence: int

@@ -108,6 +108,8 @@ STATEMENTS = (
         "at_us" bigint NOT NULL,
         "mac_algorithm" text COLLATE "C" NOT NULL,
         "seals_batches" boolean NOT NULL,
+        "journal" text COLLATE "C" NOT NULL,
+        "former_journal" text COLLATE "C" NOT NULL,
         PRIMARY KEY ("terminal_id")
     )""",
     """CREATE TABLE "cards" (
