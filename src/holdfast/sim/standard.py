@@ -17,6 +17,7 @@ from holdfast.domain.responses import APPROVED_CODES
 from holdfast.parties.entered import KINDS
 from holdfast.sim.faults import between
 from holdfast.sim.keys import SimKeys
+from holdfast.sim.labels import BUILT_UPON
 from holdfast.sim.machine import Stage
 from holdfast.sim.network import End
 from holdfast.sim.plan import TerminalOf
@@ -221,6 +222,7 @@ class StandardTerminal:
 
     def _reverse(self, paper: Paper, reason: str = "98") -> None:
         paper.tries += 1
+        self._stage.labels.put(paper.trace_key, BUILT_UPON)
         self._send(reversal_of(paper, reason), sealed=True)
         self._wait_for(partial(self._no_reversal_answer, paper))
 
