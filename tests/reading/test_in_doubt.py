@@ -14,6 +14,7 @@ from holdfast.reading.in_doubt import Open, at_acquirer, at_terminal, doubts_of,
 from holdfast.store.interface import Batch
 from holdfast.store.memory import MemoryDatabase, MemoryReader, MemoryStore
 from holdfast.store.sqlite import SqliteStore
+from tests.parties.mending_desk import MendingDesk
 from tests.parties.pos_world import CARD, START_US, TERMINAL_ID, PosWorld, answers_lost, let_through, lost
 from tests.reading.town import Ground, MemoryGround, Town
 from tests.reading.trade import leave_open, trade
@@ -213,6 +214,21 @@ async def test_a_sign_on_under_way_is_nothing_in_doubt(place: Path | None) -> No
     world.command("sign-on")
     assert world.device.in_flight
     assert await open_of(world, place) == []
+
+
+async def test_a_damaged_journal_and_what_was_under_way_wait_for_the_register(place: Path | None) -> None:
+    desk = MendingDesk()
+    for step in ("line answers-lost", "places 500.00", "loses 0"):
+        desk.act(step.split())
+    journal, doubtful = sorted(await open_of(desk.world, place), key=lambda item: item.what, reverse=True)
+    assert (journal.what, journal.in_doubt, journal.owner) == ("journal", True, f"terminal {TERMINAL_ID}")
+    assert journal.reason
+    assert "signs on; then the register is asked" in journal.next_action
+    assert (doubtful.what, doubtful.kind, doubtful.amount_minor) == ("answer", "pre-authorization", 500_00)
+    assert "the register is asked what became of it" in doubtful.next_action
+    for step in ("quiet", "signs-on", "rebuilds", "quiet"):
+        desk.act(step.split())
+    assert await open_of(desk.world, place) == []
 
 
 async def test_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:

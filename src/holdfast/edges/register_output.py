@@ -17,6 +17,7 @@ from holdfast.domain.commands import (
     DOWNLOAD,
     EXPIRY,
     FINDING,
+    RECORDS,
     RELEASE,
     REVERSAL,
     SCRIPT_NOTICE,
@@ -53,10 +54,10 @@ SHORT_KINDS = {
 }
 """So that a line fits into eighty columns."""
 
-OF_THE_BATCH = (SIGN_ON, SIGN_OFF, SETTLEMENT, BATCH_UPLOAD, CLAIM, SCRIPT_NOTICE, DOWNLOAD)
+OF_THE_BATCH = (SIGN_ON, SIGN_OFF, SETTLEMENT, BATCH_UPLOAD, CLAIM, SCRIPT_NOTICE, DOWNLOAD, RECORDS)
 KINDS = (*(kind.name for kind in BUSINESS_KINDS), REVERSAL, *OF_THE_BATCH, RELEASE, EXPIRY, FINDING, AUDIT)
 
-FACTS_ONLY = frozenset({SIGN_ON, SIGN_OFF, DOWNLOAD, RELEASE, EXPIRY, FINDING, AUDIT})
+FACTS_ONLY = frozenset({SIGN_ON, SIGN_OFF, DOWNLOAD, RECORDS, RELEASE, EXPIRY, FINDING, AUDIT})
 """Kinds that no request is of: they are listed among the entries."""
 
 RIGHT = frozenset({"amount", "entries"})

@@ -28,14 +28,17 @@ ACQUIRER, TERMINAL = "acquirer", "terminal"
 """Parties that may have something open."""
 
 UNANSWERED, REVERSED, REFUNDED, ADVISED, RELEASED = "answer", "reversal", "refund", "advice", "release"
-FOUND, SETTLING = "finding", "settlement"
+FOUND, SETTLING, MENDING = "finding", "settlement", "journal"
 """What may be open: named after what is missing."""
 
 IN_DOUBT_OF = {
     ACQUIRER: (UNANSWERED, REVERSED, REFUNDED, ADVISED, RELEASED),
-    TERMINAL: (UNANSWERED, REVERSED, REFUNDED, ADVISED, SETTLING),
+    TERMINAL: (UNANSWERED, REVERSED, REFUNDED, ADVISED, SETTLING, MENDING),
 }
 """What can be in doubt at each party."""
+
+REBUILDING = "rebuild:journal"
+"""The due row under which a terminal asks the register for what its damaged journal lost."""
 
 TOLD_NEXT = "tell:next"
 """The due row under which a terminal tells all that it owes, one after the other."""
@@ -57,6 +60,8 @@ NEXT_AT_TERMINAL = {
     SETTLING: "settle again: it goes on where it was",
 }
 TOLD_AGAIN_NEXT = "the acquirer answers; if it does not, it is told again until it does"
+REBUILT_NEXT = "the register is asked for what the damaged journal lost; nothing is sold before"
+DOUBTFUL_NEXT = "the register is asked what became of it, for the journal was damaged"
 SIGN_ON_FIRST = "the terminal signs on; then "
 
 
@@ -231,8 +236,8 @@ async def _of_device(reader: Reader, device: Device) -> list[Open]:
     named = {UNANSWERED: device.in_flight, REVERSED: device.reversal, SETTLING: device.settling}
     waits = {UNANSWERED: f"answer:{device.in_flight}", REVERSED: f"reverse:{device.reversal}"}
     waits[SETTLING] = waits[UNANSWERED]
-    due: dict[Key, Due] = await reader.rows(DUE, [*waits.values(), TOLD_NEXT])
-    items = []
+    due: dict[Key, Due] = await reader.rows(DUE, [*waits.values(), TOLD_NEXT, REBUILDING])
+    items = await _of_mending(reader, device, due.get(REBUILDING))
     for what, key in named.items():
         sale: Sale | None = await reader.row(SALES, key) if key else None
         # What is in flight of a settlement, or of a sign-on, is no request of its own.
@@ -245,6 +250,26 @@ async def _of_device(reader: Reader, device: Device) -> list[Open]:
         for sale in told
         if sale.trace_key != device.in_flight
     ]
+
+
+async def _of_mending(reader: Reader, device: Device, due: Due | None) -> list[Open]:
+    """A damaged journal that is to be rebuilt, and the request that was under way when it was damaged."""
+    if not device.mending:
+        return []
+    sale: Sale | None = await reader.row(SALES, device.doubtful) if device.doubtful else None
+    since_us = due.since_us if due is not None else sale.at_us if sale is not None else 0
+    first = "" if device.signed_on else SIGN_ON_FIRST
+    items = [_of_journal(device, since_us, first + REBUILT_NEXT, due)]
+    if sale is not None:
+        items.append(_of_sale(sale, UNANSWERED, sale.at_us, device, due)._replace(next_action=first + DOUBTFUL_NEXT))
+    return items
+
+
+def _of_journal(device: Device, since_us: int, next_action: str, due: Due | None) -> Open:
+    owner, about = f"terminal {device.terminal_id}", (None, None, None, None, None, None)
+    due_us, attempts = (due.due_us, due.attempts) if due is not None else (None, 0)
+    said = owner, next_action, due_us, attempts, device.mending
+    return Open(TERMINAL, MENDING, True, device.terminal_id, *about, since_us, *said)
 
 
 def _of_sale(sale: Sale, what: str, since_us: int, device: Device, due: Due | None) -> Open:
