@@ -327,3 +327,19 @@ def test_an_approval_is_booked_only_on_a_hold_that_it_fits(
     request = request._replace(original="A-000002", amount_minor=amount_minor)
     said = cannot_be_booked(request, act, hold, Rules(), "123456")
     assert (said is None) if objection is None else (said or "").startswith(objection)
+
+
+def test_an_issuer_that_refuses_to_undo_is_asked_more_seldom_and_its_answers_are_no_silence() -> None:
+    desk = in_flight()
+    desk.act(["wait", "12", "seconds"])
+    desk.act(["time", "passes"])
+    desk.act(["issuer", "acknowledges", "22"])
+    pauses_us: list[int] = []
+    for _ in range(Policy().undo_finding_attempts + 5):
+        desk.act(["time", "passes"])
+        (due,) = [row for row in desk.rows(DUE) if row.key.startswith("undo:")]
+        pauses_us.append(due.due_us - desk.now_us)
+        desk.now_us = due.due_us
+    assert desk.row_of(STEP).undo == "objected"
+    assert desk.look("findings") == "1"
+    assert pauses_us[-1] == Policy().refused_repeat_max_us

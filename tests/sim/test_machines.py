@@ -6,8 +6,22 @@ import pytest
 
 from holdfast.clock import DAY_US, MINUTE_US, SECOND_US
 from holdfast.domain.tables import DUE
-from holdfast.sim.faults import CRASH_RECOVERY, DISK_FULL, JUMP, KILL, RATES, SKEW, WRITE_FAILS, Hostility
+from holdfast.sim.auditor import Auditor
+from holdfast.sim.faults import (
+    CRASH_RECOVERY,
+    DISK_FULL,
+    FOREIGN_AGAIN,
+    FOREIGN_FORGETS,
+    ISSUER_DOWN,
+    JUMP,
+    KILL,
+    RATES,
+    SKEW,
+    WRITE_FAILS,
+    Hostility,
+)
 from holdfast.sim.folds import OwnHold
+from holdfast.sim.labels import ISSUER_DOUBLED, ISSUER_FORGOT, Labels
 from holdfast.sim.world import World
 
 
@@ -28,12 +42,29 @@ def troubled(seed: int, **rates: float) -> World:
         ({WRITE_FAILS: 0.05}, WRITE_FAILS),
         ({SKEW: 4.0}, SKEW),
         ({JUMP: 4.0}, JUMP),
+        ({FOREIGN_AGAIN: 0.5}, FOREIGN_AGAIN),
+        ({FOREIGN_FORGETS: 0.5}, FOREIGN_FORGETS),
     ],
 )
 def test_it_takes_effect_and_harms_nobody(rates: dict[str, float], counted: str) -> None:
     world = troubled(1, **{kind.replace("-", "_"): rate for kind, rate in rates.items()})
     assert world.complaints == []
     assert world.faults.counts[counted] > 2
+
+
+@pytest.mark.parametrize(("kind", "cause"), [(FOREIGN_AGAIN, ISSUER_DOUBLED), (FOREIGN_FORGETS, ISSUER_FORGOT)])
+def test_what_a_foreign_issuer_does_is_permitted_by_its_label_alone(kind: str, cause: str) -> None:
+    world, complaints = troubled(1, **{kind.replace("-", "_"): 0.5}), list[str]()
+    assert world.labels.about(cause)
+    Auditor(world.acquirers.database, world.issuer.database, world.plan, complaints.append, Labels()).hosts()
+    assert complaints
+    assert {complaint[:2] for complaint in complaints} <= {"I2", "I3"}, "the book is right by itself all the same"
+
+
+def test_an_issuer_that_is_away_comes_back_when_all_heals_and_everything_is_resolved() -> None:
+    world = troubled(1, issuer_down=1.0)
+    assert world.complaints == []
+    assert world.faults.counts[ISSUER_DOWN] == 1
 
 
 def test_nothing_is_written_while_a_disk_is_full_and_all_of_it_afterwards() -> None:

@@ -21,6 +21,7 @@ from holdfast.sim.faults import (
 from holdfast.sim.folds import Walk
 from holdfast.sim.foreign import ForeignNetwork
 from holdfast.sim.keys import SimKeys
+from holdfast.sim.labels import Labels
 from holdfast.sim.logbook import Tree
 from holdfast.sim.network import Network
 from holdfast.sim.scheduler import Scheduler, Stuck
@@ -136,7 +137,7 @@ def foreign(kind: str, mti: str = "0110") -> list[tuple[int, str]]:
     """What a foreign network makes of an approval when this always goes wrong: how much later, and which code."""
     faults = Faults(Hostility(dict.fromkeys(RATES, 0.0) | {kind: 1.0}), "1")
     keys: Keys = SimKeys("issuer", "network")
-    network = ForeignNetwork(faults, SimKeys("issuer", "network"), bytes(16))
+    network = ForeignNetwork(Scheduler(0), faults, Labels(), SimKeys("issuer", "network"), bytes(16))
     body = encode(ASCII_1987, Message(mti, {39: "00", 128: "00000000"}))
     sent = [(delay_us, each[2:]) for delay_us, each in network.between(frame(body))]
     zone = keys.import_key("zone-mac", bytes(16))

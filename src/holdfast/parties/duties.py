@@ -117,11 +117,12 @@ def sent_again(
     due: Due, request: Request, issuer: Issuer, advice: Message, what: str, turn: Turn, policy: Policy
 ) -> Step:
     """An advice goes out, and its due row comes back after a growing pause; after many a finding names an owner."""
-    attempts = due.attempts + 1
-    pause_us = min(policy.undo_repeat_us * 2 ** min(due.attempts, 16), policy.undo_repeat_max_us)
+    attempts, refused = due.attempts + 1, request.undo == "objected"
+    pause_us_max = policy.refused_repeat_max_us if refused else policy.undo_repeat_max_us
+    pause_us = min(policy.undo_repeat_us * 2 ** min(due.attempts, 16), pause_us_max)
     again = due._replace(due_us=turn.now_us + pause_us, attempts=attempts)
     entries: tuple[Entry, ...] = ()
-    if attempts == policy.undo_finding_attempts:
+    if attempts == policy.undo_finding_attempts and not refused:
         reason = f"the issuer left {attempts} {what} unanswered"
         entries = (finding(request, reason, ASK_ISSUER, turn, policy),)
     sends = (Outgoing(issuer.issuer_id, advice, (issuer.zone_mac, MAC_ALGORITHM)),)

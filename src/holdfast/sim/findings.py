@@ -12,14 +12,14 @@ found once. Any other finding is a complaint, and so is a difference of these ki
 
 from collections import Counter
 
-from holdfast.sim.folds import entry_of
+from holdfast.sim.folds import BEFORE, NOBODY_KNOWS, entry_of, order_of
 from holdfast.sim.labels import (
     ADVISED,
     BUILT_UPON,
     DEVICE_LOST,
     DEVICE_REPLACED,
+    ISSUER_AWAY,
     LIED,
-    OF_THE_ISSUER,
     SAID,
     SETTLED_EARLY,
     UPLOADED,
@@ -32,9 +32,9 @@ from holdfast.sim.own_book import OwnBook
 from holdfast.sim.own_register import ADVICE, CLAIM_MTI, OwnRegister, OwnRequest
 
 SPOKEN_AGAINST, DISPUTED, DIFFERS, OBJECTED = "was advised", "refused the advice", "upload", "will not undo"
+UNANSWERED, ANOTHER = "unanswered", "another journal"
 """Words by which a finding says which of them it is."""
-ANOTHER = "another journal"
-WORDS = (SPOKEN_AGAINST, DISPUTED, DIFFERS, OBJECTED, ANOTHER)
+WORDS = (SPOKEN_AGAINST, DISPUTED, DIFFERS, OBJECTED, UNANSWERED, ANOTHER)
 COUNTING_MTIS = ("0200", "0220", CLAIM_MTI)
 END_NOT_BALANCED = "202"
 
@@ -50,11 +50,9 @@ class Judge:
         self._book = book
         self._labels = labels
         self._ended = {
-            facts["trace_key"][:15]: facts["at"]
-            for facts in register.uploads
-            if facts.get("management") == END_NOT_BALANCED
+            facts["trace_key"][:15]: facts for facts in register.uploads if facts.get("management") == END_NOT_BALANCED
         }
-        """Batches whose upload ended, and when."""
+        """Batches whose upload ended, and the entry that says so."""
         self._acted = {done.act[1] for hold in register.holds.values() for done in hold.done}
 
     def must(self) -> set[About]:
@@ -64,12 +62,12 @@ class Judge:
             found.update((key, word) for word in self._objections(request))
             if key.endswith(CLAIM_MTI):
                 found.add((key, DIFFERS))
-        found.update((key, DIFFERS) for key in self._left_out() if self._is_labelled(key[:15], UPLOADED))
+        found.update((key, DIFFERS) for key in self._left_out(BEFORE) if self._is_labelled(key[:15], UPLOADED))
         return found
 
     def may(self) -> set[About]:
         """What may be found beside that."""
-        left_out = {(key, DIFFERS) for key in self._left_out()}
+        left_out = {(key, DIFFERS) for key in self._left_out(BEFORE, NOBODY_KNOWS)}
         if self._labels is None:
             return left_out
         lies = self._labels.about(LIED)
@@ -88,7 +86,7 @@ class Judge:
         """Whether somebody did something outside our control that this finding may come of."""
         key, word = about
         request = self._register.requests.get(key)
-        if self._labels is None or self._is_labelled(key, *OF_THE_ISSUER, DEVICE_REPLACED, DEVICE_LOST):
+        if self._labels is None or self._is_labelled(key, DEVICE_REPLACED, DEVICE_LOST):
             return True
         if word == OBJECTED:
             return self._is_labelled(key, BUILT_UPON)
@@ -96,6 +94,16 @@ class Judge:
             theirs = self._is_labelled(record_of(key), LIED) or self._is_labelled(key[:15], UPLOADED)
             return theirs or self._is_labelled(key, SETTLED_EARLY)
         return request is not None and self._was_advised(request)
+
+    def is_of_an_issuer(self, about: About) -> bool:
+        """Whether an issuer that is not ours made this difference, or did not answer for very long."""
+        key, word = about
+        request = self._register.requests.get(key)
+        if self._labels is None:
+            return False
+        if word == UNANSWERED:
+            return bool(self._labels.about(ISSUER_AWAY))
+        return self._labels.of_the_issuer(key, request.hold_id if request else "")
 
     def lies(self) -> list[str]:
         """Records of which one finding at least must speak: the upload that they are in has ended."""
@@ -112,13 +120,14 @@ class Judge:
             return []
         return [DISPUTED] if request.kind == ADVICE else [OBJECTED]
 
-    def _left_out(self) -> list[str]:
+    def _left_out(self, *orders: int) -> list[str]:
         """What had been registered, and counts, when an upload of its batch ended that did not name it."""
         return [
             key
             for key, request in self._register.requests.items()
             if request.counts
-            and request.told["at"] <= self._ended.get(request.batch_id, 0)
+            and request.batch_id in self._ended
+            and order_of(request.told, self._ended[request.batch_id]) in orders
             and not self._was_named(key)
         ]
 
@@ -146,12 +155,14 @@ def audit(register: OwnRegister, book: OwnBook, labels: Labels | None, complain:
         word = next((word for word in WORDS if word in facts["reason"]), "")
         about = facts.get("trace_key") or facts.get("terminal_id", ""), word
         times[about] += 1
+        if judge.is_of_an_issuer(about):
+            continue
         if about not in may or not judge.permits(about):
             complain(f"I2: register: finding {entry_of(facts)} about {about[0]}: {facts['reason']}")
         if not (facts.get("owner") and facts.get("due")):
             complain(f"I2: register: finding {entry_of(facts)} names no owner or no time")
     for key, word in sorted(must):
-        if not times[key, word]:
+        if not times[key, word] and not judge.is_of_an_issuer((key, word)):
             complain(f"I2: register: {key} differs ({word}), and no finding names it")
     for record in judge.lies():
         if not any(times[f"{record}/{mti}", DIFFERS] for mti in COUNTING_MTIS):

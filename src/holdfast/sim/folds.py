@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from holdfast.sim.logbook import Complain, Facts
 
+BEFORE, NOBODY_KNOWS, AFTER = -1, 0, 1
 CLOCKS_DIFFER_US = 180_000_000
 """So far apart may two clocks be that are both thought right."""
 
@@ -24,6 +25,19 @@ ASKED_BY_NOBODY = ("expire", "release")
 def entry_of(facts: Facts) -> str:
     """The id of an entry."""
     return f"{facts['log']}-{facts['number']:06d}"
+
+
+def order_of(facts: Facts, other: Facts) -> int:
+    """Whether an entry came before another one, or after it.
+
+    Within a log the numbers say so; of two logs only the times do, and no two clocks agree.
+    """
+    if facts["log"] == other["log"]:
+        return BEFORE if facts["number"] < other["number"] else AFTER
+    later_us = facts["at"] - other["at"]
+    if abs(later_us) <= CLOCKS_DIFFER_US:
+        return NOBODY_KNOWS
+    return BEFORE if later_us < 0 else AFTER
 
 
 class Walk:
@@ -177,18 +191,13 @@ class OwnHold:
         return walk
 
     def before(self, entry: Facts) -> list[Walk]:
-        """Where it may have stood when that entry was written, the hold's changes being in order.
-
-        Of the changes in its own log the numbers say which came before it; of those in another only the times do, and
-        no two clocks agree.
-        """
+        """Where it may have stood when that entry was written, the hold's changes being in order."""
         first, last = 0, len(self.changes)
         for place, facts in enumerate(self.changes):
-            same = facts["log"] == entry["log"]
-            later = facts["number"] - entry["number"] if same else facts["at"] - entry["at"]
-            if later < (0 if same else -CLOCKS_DIFFER_US):
+            order = order_of(facts, entry)
+            if order == BEFORE:
                 first = place + 1
-            elif later > (0 if same else CLOCKS_DIFFER_US):
+            elif order == AFTER:
                 last = min(last, place)
         return [self._after(count) for count in range(first, max(first, last) + 1)]
 

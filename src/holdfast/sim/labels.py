@@ -26,7 +26,11 @@ BUILT_UPON = "built upon"
 ISSUER_OBJECTS = "issuer objects"
 """An issuer that is not ours refuses to undo, or answers what it did not do (trace key)."""
 ISSUER_DOUBLED = "issuer doubled"
+"""It booked a copy of a question once more (trace key, and hold)."""
 ISSUER_FORGOT = "issuer forgot"
+"""It has lost what it approved (trace key, and hold)."""
+ISSUER_AWAY = "issuer away"
+"""An issuer does not answer for very long (its name)."""
 DEVICE_REPLACED = "device replaced"
 """A terminal is another device from now on (terminal)."""
 DEVICE_LOST = "device lost"
@@ -61,6 +65,10 @@ class Labels:
     def times(self, about: str, cause: str) -> int:
         """How often this was done to it."""
         return self._times.get(Label(about, cause), 0)
+
+    def of_the_issuer(self, *about: str) -> bool:
+        """Whether an issuer that is not ours made a difference about one of these: a request, or its hold."""
+        return any(self.has(each, *OF_THE_ISSUER) for each in about)
 
     def about(self, cause: str) -> frozenset[str]:
         """All that it was done to."""

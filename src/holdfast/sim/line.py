@@ -6,7 +6,7 @@ from typing import Protocol
 
 from holdfast.sim.faults import between
 from holdfast.sim.machine import Machine, Stage
-from holdfast.sim.network import Between, End, as_it_is
+from holdfast.sim.network import End
 from holdfast.wire.dialect import Dialect
 
 REDIAL_S = (0.2, 5.0)
@@ -24,11 +24,15 @@ class Caller(Protocol):
         """The line is up: this is its end."""
 
 
+def nobody(end: End) -> None:
+    """Nobody stands between."""
+
+
 class Line:
     """A connection that is kept up to one of several machines, calling again whenever it is lost.
 
     `host` is how the caller names whom it reaches, `peer` how the callee names the caller ("" for a terminal), and
-    `between_them` stands before what the callee answers.
+    whoever stands between them takes his place at the callee's end.
     """
 
     def __init__(
@@ -39,11 +43,11 @@ class Line:
         dialect: Dialect,
         host: str,
         peer: str,
-        between_them: Between = as_it_is,
+        stands_between: Callable[[End], None] = nobody,
     ) -> None:
         self._stage = stage
         self._dice = Random(f"{stage.seed}/{caller.name}/{host}/line")
-        self._between = between_them
+        self._stands_between = stands_between
         self._caller = caller
         self._callees = callees
         self._dialect = dialect
@@ -64,9 +68,9 @@ class Line:
         callee = self._dice.choice(up)
         near, far = self._stage.network.connect(self._dialect, self._caller.name, callee.name)
         self._end = near
-        far.between = self._between
         self._caller.attach(near, self._host, self._host, self._lost)
         callee.attach(far, "", self._peer, nothing_to_do)
+        self._stands_between(far)
 
     def _lost(self) -> None:
         self._end = None

@@ -9,6 +9,7 @@ from holdfast.sim.faults import (
     CLOG,
     CUT,
     DISK_FULL,
+    ISSUER_DOWN,
     JUMP,
     KILL,
     LOST_DEVICE,
@@ -19,6 +20,7 @@ from holdfast.sim.faults import (
     SWAP,
     Faults,
 )
+from holdfast.sim.labels import ISSUER_AWAY
 from holdfast.sim.machine import Machine, Site, Stage
 from holdfast.sim.network import End, Network
 from holdfast.sim.tills import OurTill, StandardTill
@@ -33,21 +35,30 @@ WILD_US = (DAY_US, 365 * DAY_US)
 """So often, and by so much, a terminal's clock is set to another day, or to another year."""
 JUMP_S, TERMINAL_JUMP_S, JUMPED_S = (0.5, 60.0), (0.5, 3600.0), (5.0, 600.0)
 HOST_SHARE = 0.5
+ISSUER_DOWN_S = (3600.0, 86_400.0)
 
 
 class Mishaps:
     """Whom it may meet, and what happens then. `begin` starts them; they come no more once the world has healed."""
 
     def __init__(
-        self, stage: Stage, hosts: list[Machine], tills: list[OurTill | StandardTill], workshop: Workshop
+        self,
+        stage: Stage,
+        acquirers: list[Machine],
+        issuers: list[Machine],
+        tills: list[OurTill | StandardTill],
+        workshop: Workshop,
     ) -> None:
         self._faults: Faults = stage.faults
         self._network: Network = stage.network
         self._scheduler = stage.scheduler
-        self._hosts = hosts
+        self._labels = stage.labels
+        self._hosts = [*acquirers, *issuers]
+        self._issuers = issuers
         self._tills = tills
         self._set: dict[str, int] = {}
         """How often each clock was set."""
+        self._away: list[Machine] = []
         self._ours = [till for till in tills if isinstance(till, OurTill)]
         self._workshop = workshop
         self._acts: dict[str, Act] = {
@@ -60,6 +71,7 @@ class Mishaps:
             DISK_FULL: self._fill_a_disk,
             SKEW: self._skew,
             JUMP: self._jump,
+            ISSUER_DOWN: self._issuer_down,
             SWAP: partial(self._replace, SWAP),
             LOST_DEVICE: partial(self._replace, LOST_DEVICE),
         }
@@ -78,6 +90,9 @@ class Mishaps:
             site.clear()
         for machine in (*self._hosts, *self._terminals):
             machine.set_clock(0)
+        for machine in self._away:
+            machine.power_on()
+        self._away.clear()
 
     @property
     def _terminals(self) -> list[Machine]:
@@ -114,6 +129,15 @@ class Mishaps:
         site = self._faults.dice.choice(self._sites)
         self._scheduler.note(f"full {site.machines[0].name}")
         site.fill(self._faults.of_any_size(*DISK_FULL_S))
+
+    def _issuer_down(self) -> None:
+        """It may be that it is away until everything heals; nobody can be asked meanwhile."""
+        machine = self._faults.dice.choice(self._issuers)
+        if machine.ready:
+            self._faults.count(ISSUER_DOWN)
+            self._labels.put(machine.name, ISSUER_AWAY)
+            self._away.append(machine)
+            machine.crash(self._faults.between(*ISSUER_DOWN_S))
 
     def _skew(self) -> None:
         machine, dice = self._with_a_clock(), self._faults.dice

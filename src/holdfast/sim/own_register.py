@@ -85,6 +85,13 @@ class OwnRequest:
         return entry_of(self.opened)
 
     @property
+    def hold_id(self) -> str:
+        """The hold that it makes or means, "" for none."""
+        if self.told is not self.opened and "hold" in self.told:
+            return str(self.told["hold"]["id"])
+        return self.opened.get("hold_id") or ""
+
+    @property
     def amount_minor(self) -> int:
         """DE4."""
         return int(self.opened.get("amount", 0))

@@ -19,11 +19,10 @@ def request_row(row: Any) -> Compared:
 
 def request_own(own: OwnRequest) -> Compared:
     """The same, from entries."""
-    facts, told = own.opened, own.told
-    hold_id = told["hold"]["id"] if told is not facts and "hold" in told else facts.get("hold_id")
+    told = own.told
     undo = "done" if own.owed and own.undone else "objected" if own.objected else "owed" if own.owed else ""
     state = own.kind, own.outcome, told.get("response_code"), undo, own.delivery
-    return *state, entry_of(told), own.exchange_id, own.amount_minor, hold_id, own.batch_id
+    return *state, entry_of(told), own.exchange_id, own.amount_minor, own.hold_id or None, own.batch_id
 
 
 def batch_row(row: Any) -> Compared:

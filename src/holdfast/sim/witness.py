@@ -11,6 +11,7 @@ import orjson
 
 from holdfast.domain.records import REQUESTS
 from holdfast.domain.tables import DUE
+from holdfast.sim.labels import Labels
 from holdfast.sim.logbook import Facts, Kept
 from holdfast.sim.own_register import ADVICE, BALANCE, of_business
 
@@ -40,10 +41,11 @@ class Clean(Protocol):
 class Witness:
     """Sees receipts and the acquirer's database."""
 
-    def __init__(self, register: Kept, complain: Callable[[str], None]) -> None:
+    def __init__(self, register: Kept, complain: Callable[[str], None], labels: Labels | None = None) -> None:
         self.receipts: list[Receipt] = []
         self._register = register
         self._complain = complain
+        self._labels = labels or Labels()
         self._read: dict[str, int] = {}
         self._approved: dict[str, Facts] = {}
         self._stands: dict[str, str] = {}
@@ -82,7 +84,7 @@ class Witness:
                 self._complain(f"I5: terminal {till.name} still owes something an hour after the world healed")
         for whose, database in (("acquirer", self._register), ("issuer", issuer)):
             for key in waiting(database):
-                if not key.startswith(LATER):
+                if not key.startswith(LATER) and not self._never_ends(key):
                     self._complain(f"I5: {whose}: {key} still waits an hour after the world healed")
 
     def quiet(self, databases: Mapping[str, Kept]) -> None:
@@ -90,7 +92,16 @@ class Witness:
         self._nothing_open("at the end")
         for whose, database in databases.items():
             for key in waiting(database):
-                self._complain(f"I5: {whose}: {key} still waits at the end")
+                if not self._never_ends(key):
+                    self._complain(f"I5: {whose}: {key} still waits at the end")
+
+    def _never_ends(self, key: str) -> bool:
+        """A reversal that an issuer refuses for ever, because it booked more than it was asked, has its finding."""
+        kind, _, trace_key = key.partition(":")
+        row = self._register.table(REQUESTS).rows.get(trace_key)
+        if kind != "undo" or row is None or row.undo != "objected":
+            return False
+        return self._labels.of_the_issuer(trace_key, row.hold_id or "")
 
     def _nothing_open(self, when: str) -> None:
         rows = self._register.table(REQUESTS).rows

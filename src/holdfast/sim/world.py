@@ -28,10 +28,10 @@ from holdfast.sim.foreign import ForeignNetwork
 from holdfast.sim.guests import Notebook
 from holdfast.sim.keys import SimKeys
 from holdfast.sim.labels import Labels
-from holdfast.sim.line import Line
+from holdfast.sim.line import Line, nobody
 from holdfast.sim.machine import EVERY_POINT, KEEP_US, Machine, Role, Site, Stage
 from holdfast.sim.mishaps import Mishaps
-from holdfast.sim.network import Network, as_it_is
+from holdfast.sim.network import Network
 from holdfast.sim.plan import FOREIGN_ISSUER, ISSUERS, Plan, TerminalOf
 from holdfast.sim.plant import HONEST, Cast
 from holdfast.sim.purses import Purse
@@ -88,11 +88,11 @@ class World:
         self._cast = cast
         self._dice = Random(f"{seed}/world")
         self._build_hosts()
-        self.witness = Witness(self.acquirers.database, self.complain)
+        self.witness = Witness(self.acquirers.database, self.complain, self.labels)
         self.workshop = Workshop(self.stage, cast, self.acquirers.machines)
         self._build_terminals()
-        hosts = [*self.acquirers.machines, *self.issuer.machines]
-        self.mishaps = Mishaps(self.stage, hosts, self.tills, self.workshop)
+        hosts = self.acquirers.machines, self.issuer.machines
+        self.mishaps = Mishaps(self.stage, *hosts, self.tills, self.workshop)
         self._awake_until_us = self.plan.start_us
         self.kinds: dict[str, int] = {}
         self.approved: frozenset[str] = frozenset()
@@ -116,11 +116,12 @@ class World:
             machine.overheard = self._overhear
         Machine(self.stage, self.issuer, "issuer", issuing, self._keys(ISSUER_INSTALLATION, "issuer"))
         zone_mac = plans.zone_key(FOREIGN_ISSUER, "mac")
-        network = ForeignNetwork(self.faults, self._keys(ISSUER_INSTALLATION, "network"), zone_mac)
+        keys = self._keys(ISSUER_INSTALLATION, "network")
+        network = ForeignNetwork(self.scheduler, self.faults, self.labels, keys, zone_mac)
         for acquirer in self.acquirers.machines:
             for issuer_id in ISSUERS:
-                between = network.between if issuer_id == FOREIGN_ISSUER else as_it_is
-                Line(self.stage, acquirer, self.issuer.machines, ASCII_1987, issuer_id, ACQUIRER, between)
+                stands = network.stand_at if issuer_id == FOREIGN_ISSUER else nobody
+                Line(self.stage, acquirer, self.issuer.machines, ASCII_1987, issuer_id, ACQUIRER, stands)
 
     def _build_terminals(self) -> None:
         self.tills: list[OurTill | StandardTill] = []
