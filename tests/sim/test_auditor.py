@@ -135,12 +135,14 @@ def a_belief_is_another(world: World) -> None:
 
 
 def the_book_forgot(world: World) -> None:
-    rewrite(
-        world.issuer.database,
-        "I",
-        lambda facts: facts.get("phase") == "judged" and facts["outcome"] == "approved",
-        outcome="declined",
-    )
+    def ours(facts: dict[str, Any]) -> bool:
+        if facts.get("phase") != "judged" or facts["outcome"] != "approved":
+            return False
+        request = world.acquirers.database.table(REQUESTS).rows[facts["trace_key"]]
+        labelled = world.labels.of_the_issuer(request.trace_key, request.hold_id or "")
+        return request.outcome == "approved" and not labelled
+
+    rewrite(world.issuer.database, "I", ours, outcome="declined")
 
 
 def a_total_is_another(world: World) -> None:
