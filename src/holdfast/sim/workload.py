@@ -22,7 +22,7 @@ from holdfast.sim.machine import Stage
 from holdfast.sim.plan import choose_card
 from holdfast.sim.purses import Purse
 
-GUESTS_PER_MINUTE = 1.6
+GUESTS_PER_MINUTE = 1.3
 """At each till: so that 300 requests in 30 minutes are reached in a hostile world too."""
 
 REFUSED_PAUSE_S = (1.0, 6.0)
