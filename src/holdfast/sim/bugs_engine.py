@@ -222,7 +222,8 @@ BUGS: dict[str, Bug] = {
     "checkpoint-before-commit": Bug("a checkpoint is signed before the commit", Cast(acquirer_engine=EarlySigner)),
     "entry-edited": Bug("a reversal is written into the entry that it reverses", Cast(acquirer_engine=EditingEngine)),
     "restart-wipes-in-flight": Bug(
-        "a restarted acquirer forgets what it waits for", Cast(acquirer_engine=restart_wipes("answer:"))
+        "a restarted acquirer forgets what it waits for and what it owes",
+        Cast(acquirer_engine=restart_wipes("answer:", "undo:", "tell:")),
     ),
     "restart-wipes-outbox": Bug(
         "a restarted terminal forgets what it has to deliver", Cast(terminal_engine=restart_wipes("tell:", "reverse:"))

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from holdfast.clock import DEFAULT_ZONE
-from holdfast.domain.commands import REVERSAL
+from holdfast.domain.commands import BY_NAME, REVERSAL
 from holdfast.domain.records import DEVICES, SALES
 from holdfast.domain.tables import DUE, Due, Write, remove
 from holdfast.ids import parse_trace_key
@@ -12,6 +12,7 @@ from holdfast.parties.cashier import STAN_MAX
 from holdfast.parties.page import Page
 from holdfast.parties.pos_answers import register_entry, told_by
 from holdfast.parties.step import TURN, Command, Decision, Event, Party, Received, RowOf, Step, Want
+from holdfast.parties.translate import reply_mti
 from holdfast.runtime.engine import Engine
 from holdfast.sim.bugs_engine import database
 from holdfast.sim.bugs_trade import told_thrice
@@ -104,17 +105,20 @@ def silence_is_a_decline(event: Event, step: Step) -> Step:
 
 
 def any_answer_will_do(party: Party, event: Event) -> Decision:
-    """Whatever request an answer is to, it is taken for the one to the request in flight."""
-    if not (isinstance(event, Received) and event.message.mti in ANSWERS):
+    """Whatever an answer is to, it is taken for the one to the request in flight."""
+    if not isinstance(event, Received):
         return (yield from party.decide(event))
     message = event.message
     (device,) = yield (RowOf(DEVICES, message.get(41)),)
-    if device is None or not device.in_flight:
+    sale = None
+    if device is not None and device.in_flight:
+        (sale,) = yield (RowOf(SALES, device.in_flight),)
+    if sale is None or sale.kind not in BY_NAME:
         return (yield from party.decide(event))
-    (sale,) = yield (RowOf(SALES, device.in_flight),)
-    key, amount = parse_trace_key(sale.trace_key), f"{sale.amount_minor:012d}"
-    fields = {**message.fields, 4: amount, 11: key.stan, 60: message.get(60)[:2] + key.batch + "000"}
-    return (yield from party.decide(event._replace(message=replace(message, fields=fields))))
+    kind, key = BY_NAME[sale.kind], parse_trace_key(sale.trace_key)
+    asked_for = {3: kind.processing_code, 4: f"{sale.amount_minor:012d}", 11: key.stan, 60: f"00{key.batch}000"}
+    taken = replace(message, mti=reply_mti(key.mti), fields={**message.fields, **asked_for})
+    return (yield from party.decide(event._replace(message=taken)))
 
 
 # --- advices and sign-off -----------------------------------------------------------------------------------------
