@@ -143,6 +143,10 @@ async def told_to_stop() -> AsyncIterator["asyncio.Future[None]"]:
 
 
 def tell(line: str) -> None:
-    """One line for the person at the terminal; stdout is for what was asked."""
-    sys.stderr.write(f"holdfast: {line}\n")
-    sys.stderr.flush()
+    """One line for the person at the terminal; stdout is for what was asked.
+
+    Where nobody can read it, because the disk behind it is full or the terminal is gone, work goes on all the same.
+    """
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"holdfast: {line}\n")
+        sys.stderr.flush()

@@ -1,8 +1,11 @@
 """The log of a process: one JSON object a line, appended to a file of mode 0600. What libraries say goes there too.
 
 No card number may ever stand there. What could be one is struck out, although nobody is supposed to log it.
+
+Whoever says something goes on, also where nothing can be written: a full disk costs lines, never a process.
 """
 
+import contextlib
 import logging
 import os
 import re
@@ -21,9 +24,8 @@ _LONG_NUMBER = re.compile(r"(?<![0-9])[0-9]{13,19}(?![0-9])")
 def open_log(path: Path, name: str) -> Log:
     """A log that appends to that file and names the process in each line."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    file = os.fdopen(descriptor, "w", encoding="utf-8", buffering=1)
     logger = structlog.wrap_logger(
-        structlog.WriteLogger(file),
+        Lines(descriptor),
         processors=[
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
             without_long_numbers,
@@ -37,6 +39,22 @@ def open_log(path: Path, name: str) -> Log:
         logger.info(event, **facts)
 
     return say
+
+
+class Lines:
+    """Whole lines at the end of a file. One for which there is no room is lost, and the next begins anew."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._torn = False
+
+    def info(self, line: str) -> None:
+        """One line, unless it cannot be written."""
+        words = f"{line}\n".encode(errors="backslashreplace")
+        if self._torn:
+            words = b"\n" + words
+        with contextlib.suppress(OSError):
+            self._torn = os.write(self._descriptor, words) < len(words)
 
 
 class Forwarding(logging.Handler):
