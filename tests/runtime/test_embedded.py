@@ -23,7 +23,7 @@ import holdfast
 from holdfast.errors import Unreachable
 from holdfast.runtime import embedded, unprivileged
 from holdfast.runtime.datafolder import DataFolder
-from holdfast.runtime.embedded import EmbeddedPostgres, find_binaries, why
+from holdfast.runtime.embedded import EmbeddedPostgres, find_binaries, sync_method, why
 from holdfast.runtime.strays import postgres_in
 from holdfast.runtime.unprivileged import find_identity, spawn
 
@@ -315,6 +315,43 @@ def test_a_full_disk_is_called_so() -> None:
     assert why(said) == "the disk is full: free some space and start again"
     assert why("") == "it said nothing"
     assert why("LOG:  one\nLOG:  two\n") == "LOG:  one; LOG:  two"
+
+
+def test_what_it_answers_to_our_own_asking_is_no_complaint() -> None:
+    early = "2026-11-23 05:08:41.162 UTC [304] postgres FATAL:  the database system is starting up\n"
+    assert why(early) == "it said nothing"
+    ended = "2026-11-23 05:08:41.170 UTC [300]  LOG:  received immediate shutdown request\n"
+    assert why(early + ended + early) == "received immediate shutdown request"
+
+
+async def test_who_is_killed_while_it_starts_is_said_to_be(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path / "data")
+    with folder.lock("up"):
+        postgres = EmbeddedPostgres(folder)
+        await postgres.start()
+        await postgres.stop()
+        starting = asyncio.create_task(postgres.start())
+        while postgres.pid is None:  # noqa: ASYNC110 - it comes to be in the task
+            await asyncio.sleep(0)
+        os.kill(postgres.pid, signal.SIGKILL)
+        with pytest.raises(Unreachable, match="was killed while it started: start it again"):
+            await starting
+
+
+@pytest.mark.parametrize(
+    ("release", "method"), [("4.19.0-25-amd64", "fsync"), ("5.8.0", "syncfs"), ("6.18.44-x", "syncfs"), ("", "fsync")]
+)
+def test_a_crashed_cluster_is_made_durable_in_one_call_where_errors_are_told(release: str, method: str) -> None:
+    assert sync_method(release) == method
+
+
+async def test_after_a_crash_it_answers_again_at_once(tmp_path: Path) -> None:
+    async with running(tmp_path / "data") as postgres:
+        assert postgres.pid is not None
+        assert await ask(postgres.dsn, "show recovery_init_sync_method") == sync_method(os.uname().release)
+        os.kill(postgres.pid, signal.SIGKILL)
+        await postgres.wait_dead()
+        await asyncio.wait_for(postgres.start(), 4)
 
 
 async def test_without_user_namespaces_root_lends_the_database_to_a_user_of_its_own(
