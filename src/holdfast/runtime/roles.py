@@ -20,6 +20,7 @@ import asyncpg
 
 from holdfast.errors import BadInput, Unreachable
 from holdfast.runtime.datafolder import kept_secret
+from holdfast.store.postgres_link import one_line
 
 DATABASE = "holdfast"
 PARTIES = ("acquirer", "issuer")
@@ -76,7 +77,7 @@ async def ensure_database(superuser_dsn: str, keys: Path) -> RoleDsns:
             if not await _all_in_place(dsns):
                 raise _what_the_dba_must_run(superuser_dsn, database, passwords, keys) from error
     except _TROUBLE as error:
-        raise Unreachable(f"the database at {where(superuser_dsn)} cannot be set up: {_one_line(error)}") from error
+        raise Unreachable(f"the database at {where(superuser_dsn)} cannot be set up: {one_line(error)}") from error
     finally:
         with contextlib.suppress(*_TROUBLE):
             await admin.close(timeout=CONNECT_PATIENCE_S)
@@ -128,9 +129,9 @@ async def _connect(dsn: str) -> asyncpg.Connection:
     try:
         return await asyncpg.connect(dsn, timeout=CONNECT_PATIENCE_S)
     except (ValueError, asyncpg.ClientConfigurationError) as error:
-        raise BadInput(f"the database address {where(dsn)} cannot be used: {_one_line(error)}") from error
+        raise BadInput(f"the database address {where(dsn)} cannot be used: {one_line(error)}") from error
     except _TROUBLE as error:
-        raise Unreachable(f"the database at {where(dsn)} cannot be reached: {_one_line(error)}") from error
+        raise Unreachable(f"the database at {where(dsn)} cannot be reached: {one_line(error)}") from error
 
 
 def _is_address(dsn: str) -> bool:
@@ -277,7 +278,3 @@ def _scram_verifier(password: str) -> str:
 
 def _identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

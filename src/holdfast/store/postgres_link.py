@@ -52,7 +52,13 @@ LOST = (
 )
 """The connection is gone, or its state is not known."""
 
-_NOT_YET = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError)
+_NOT_YET = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.InternalClientError,
+)
 _CONFLICTS = (
     asyncpg.UniqueViolationError,
     asyncpg.DeadlockDetectedError,
@@ -155,6 +161,13 @@ def where(dsn: str) -> str:
 
 def one_line(error: BaseException) -> str:
     """An error's own words, in one line and without the values that PostgreSQL adds in its details."""
+    if isinstance(error, asyncpg.InternalClientError):
+        # Its own words are about the driver's inner states.
+        return "the server ended the connection in the middle of an answer"
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     # As text, asyncpg's errors append the server's DETAIL, which quotes the row.
     words = error.args[0] if isinstance(error, asyncpg.PostgresError) and error.args else error
     return " ".join(str(words).split()) or type(error).__name__
