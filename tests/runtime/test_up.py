@@ -4,6 +4,8 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -94,6 +96,22 @@ def test_no_card_number_stands_in_any_log(up: Up) -> None:
     assert len(logs) >= 5
     for path in logs:
         assert not re.search(rb"(?<![0-9])[0-9]{13,19}(?![0-9])", path.read_bytes()), path
+
+
+def test_an_up_whose_database_dies_while_it_is_set_up_goes_on(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+
+    def kill() -> None:
+        # These are kept right before the first question to the new database.
+        until(lambda: (folder / "keys" / "database-roles.json").exists())
+        os.kill(int((folder / "postgres" / "postmaster.pid").read_text().splitlines()[0]), signal.SIGKILL)
+
+    with ThreadPoolExecutor(1) as aside:
+        killing = aside.submit(kill)
+        with running(folder, "--pos", "127.0.0.1:0", "--http", "none") as up:
+            killing.result()
+            assert up.ready["ready"] is True
+            assert up.stop() == 0
 
 
 async def test_a_postmaster_that_is_killed_while_it_starts_is_started_again() -> None:

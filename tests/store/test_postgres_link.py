@@ -12,11 +12,15 @@ from holdfast.store.postgres_link import Link, one_line
 BROKEN_OFF = asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress")
 """What asyncpg says when the server dies between two messages."""
 
+CLOSED = "the server ended the connection in the middle of an answer"
+
 
 @pytest.mark.parametrize(
     ("error", "says"),
     [
-        (BROKEN_OFF, "the server ended the connection in the middle of an answer"),
+        (BROKEN_OFF, CLOSED),
+        (asyncpg.InterfaceError("cannot call Transaction.__aexit__(): the underlying connection is closed"), CLOSED),
+        (asyncpg.InterfaceError("the server expects 1 argument"), "the server expects 1 argument"),
         (BrokenPipeError(32, "Broken pipe"), "Broken pipe"),
         (TimeoutError(), "no answer in time"),
         (asyncpg.PostgresError("two\nlines"), "two lines"),

@@ -20,7 +20,8 @@ from holdfast.runtime.datafolder import DataFolder
 from holdfast.runtime.listeners import bind_listeners
 from holdfast.runtime.logs import open_log
 from holdfast.runtime.notify import READY, STOPPING, notify
-from holdfast.runtime.supervise import Plan, Supervisor, recall_clock
+from holdfast.runtime.preparing import outlasting, recall_clock
+from holdfast.runtime.supervise import Plan, Supervisor
 
 DEFAULT_POS = Address("127.0.0.1", 9000)
 DEFAULT_HTTP = Address("127.0.0.1", 8080)
@@ -103,9 +104,9 @@ async def start(supervisor: Supervisor, folder: DataFolder, sample: bool) -> Non
     dsns = await supervisor.start()
     if sample:
         await supervisor.wait_for_doors()
-        if await load_sample(folder, dsns):
+        if await outlasting(lambda: load_sample(folder, dsns), tell):
             tell("sample merchants, terminals and cards are loaded: see `holdfast sample`")
-        await recall_clock(folder, dsns)
+        await outlasting(lambda: recall_clock(folder, dsns), tell)
     await supervisor.ready()
 
 

@@ -115,7 +115,8 @@ def _passwords(keys: Path) -> dict[str, str]:
     try:
         text = kept_secret(path, lambda: json.dumps({role: secrets.token_urlsafe(24) for role in _role_names()}))
     except OSError as error:
-        raise Unreachable(f"{path} cannot be kept: {error.strerror}; --keys must name a folder of yours") from error
+        # No cause: a folder of somebody else's is no loss that waiting could mend.
+        raise Unreachable(f"{path} cannot be kept: {error.strerror}; --keys must name a folder of yours") from None
     try:
         passwords = json.loads(text)
         return {role: str(passwords[role]) for role in _role_names()}
@@ -127,7 +128,7 @@ async def _connect(dsn: str) -> asyncpg.Connection:
     if not _is_address(dsn):
         raise BadInput("a database address looks like postgresql://user:password@host:5432/database")
     try:
-        return await asyncpg.connect(dsn, timeout=CONNECT_PATIENCE_S)
+        return await asyncpg.connect(dsn, timeout=CONNECT_PATIENCE_S, command_timeout=LOCK_PATIENCE_S)
     except (ValueError, asyncpg.ClientConfigurationError) as error:
         raise BadInput(f"the database address {where(dsn)} cannot be used: {one_line(error)}") from error
     except _TROUBLE as error:
@@ -166,7 +167,7 @@ async def _takes_password(dsn: str) -> bool:
         return False
     except (asyncpg.InvalidCatalogNameError, asyncpg.InsufficientPrivilegeError):
         return True  # The password was right; only the database or the right to enter it is still missing.
-    await connection.close()
+    connection.terminate()
     return True
 
 
@@ -174,14 +175,15 @@ async def _make_all(admin: asyncpg.Connection, dsn: str, database: str, password
     login = await admin.fetchrow("select current_user as name, rolsuper from pg_roles where rolname = current_user")
     if not await admin.fetchval("select exists (select from pg_database where datname = $1)", database):
         await admin.execute(_create_database(database))
-    inside = await asyncpg.connect(_rewritten(dsn, urlsplit(dsn).netloc, database), timeout=CONNECT_PATIENCE_S)
+    home = _rewritten(dsn, urlsplit(dsn).netloc, database)
+    inside = await asyncpg.connect(home, timeout=CONNECT_PATIENCE_S, command_timeout=LOCK_PATIENCE_S)
     try:
         member = None if login["rolsuper"] else login["name"]
         async with inside.transaction():
             for statement in _statements(database, passwords, member):
                 await inside.execute(statement)
     finally:
-        await inside.close()
+        inside.terminate()
 
 
 async def _all_in_place(dsns: dict[str, str]) -> bool:
@@ -189,7 +191,9 @@ async def _all_in_place(dsns: dict[str, str]) -> bool:
     for party in PARTIES:
         for role, privilege in ((f"holdfast_{party}", "CREATE"), (f"holdfast_reader_{party}", "USAGE")):
             try:
-                connection = await asyncpg.connect(dsns[role], timeout=CONNECT_PATIENCE_S)
+                connection = await asyncpg.connect(
+                    dsns[role], timeout=CONNECT_PATIENCE_S, command_timeout=LOCK_PATIENCE_S
+                )
             except asyncpg.PostgresError:
                 return False
             try:
@@ -198,7 +202,7 @@ async def _all_in_place(dsns: dict[str, str]) -> bool:
                 ):
                     return False
             finally:
-                await connection.close()
+                connection.terminate()
     return True
 
 

@@ -19,26 +19,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import asyncpg
-
 from holdfast.domain.records import ISSUERS
 from holdfast.errors import Unreachable
-from holdfast.keys.file import FileKeys
-from holdfast.keys.folder import SIGNING_FILE
 from holdfast.runtime import config
-from holdfast.runtime.advances import recorded_in
-from holdfast.runtime.business_clock import machine_us, recall
+from holdfast.runtime.business_clock import machine_us
 from holdfast.runtime.config import ACQUIRER, HERE, ISSUER, NodeConfig, Notice, WatchConfig
-from holdfast.runtime.continuity import refuse_shortened_party
 from holdfast.runtime.datafolder import DataFolder
 from holdfast.runtime.door import STATUS, call
 from holdfast.runtime.embedded import EmbeddedPostgres
 from holdfast.runtime.engine import Log
 from holdfast.runtime.listeners import address_of
 from holdfast.runtime.node import issuer_holder
-from holdfast.runtime.roles import RoleDsns, ensure_database
-from holdfast.store.migrate import migrate
-from holdfast.store.postgres_link import CONNECT_TIMEOUT_S
+from holdfast.runtime.preparing import make_keys_folder, outlasting, prepare
+from holdfast.runtime.roles import RoleDsns
 from holdfast.store.postgres_reader import PostgresReader
 
 RESTART_S_MIN, RESTART_S_MAX = 0.1, 2.0
@@ -48,9 +41,14 @@ HEALTHY_S = 30.0
 DRAIN_S = 15.0
 """A node gives itself a few seconds; past this it hangs."""
 
+KILLED_S = 5.0
+"""A killed process is gone once the disk lets it go; it dies with us in any case."""
+
 WATCHER = "watcher"
 POSTGRES_STARTS_MAX = 5
 """Whoever kills it more often than that means it."""
+
+KILLED = "PostgreSQL was killed while it started; starting it again"
 
 READY_S = 120.0
 POLL_S = 0.05
@@ -73,7 +71,6 @@ class Child:
         self._log = log
         self._tell = tell
         self._process: asyncio.subprocess.Process | None = None
-        self._stopping = False
         self._keeper: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -81,40 +78,49 @@ class Child:
         self._keeper = asyncio.create_task(self._keep())
 
     async def stop(self) -> None:
-        """Have it drain; whoever does not end is ended."""
-        self._stopping = True
-        if self._process is not None and self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(signal.SIGTERM)
-            try:
-                await asyncio.wait_for(self._process.wait(), DRAIN_S)
-            except TimeoutError:
-                self._log("does not end and is killed", process=self._node.name)
-                with contextlib.suppress(ProcessLookupError):
-                    self._process.kill()
+        """Have it drain; whoever does not end is ended. Nothing of it is left afterwards."""
         if self._keeper is not None:
+            # First of all, or it would start another one meanwhile.
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
+        if self._process is None or self._process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._process.wait(), DRAIN_S)
+        if self._process.returncode is None:
+            self._log("does not end and is killed", process=self._node.name)
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), KILLED_S)
 
     async def _keep(self) -> None:
         loop = asyncio.get_running_loop()
         pause_s = 0.0
         while True:
             started_s = loop.time()
-            self._process = await self._spawn()
-            code = await self._process.wait()
-            if self._stopping:
-                return
+            how = await self._live()
             lived_s = loop.time() - started_s
             pause_s = RESTART_S_MIN if lived_s > HEALTHY_S else min(max(2 * pause_s, RESTART_S_MIN), RESTART_S_MAX)
-            self._log("ended, is started again", process=self._node.name, code=code, pause_s=pause_s)
-            self._tell(f"{self._node.name} ended ({_reason(code)}); starting it again, see {self._node.log}")
+            self._log("is started again", process=self._node.name, reason=how, pause_s=pause_s)
+            self._tell(f"{self._node.name} {how}; starting it again, see {self._node.log}")
             await asyncio.sleep(pause_s)
+
+    async def _live(self) -> str:
+        """One life; how it ended."""
+        try:
+            process = await self._spawn()
+        except OSError as error:
+            # No room for its log, no memory, too many files: whatever it is, it may pass.
+            return f"cannot be started ({error.strerror or error})"
+        return f"ended ({_reason(await process.wait())})"
 
     async def _spawn(self) -> asyncio.subprocess.Process:
         descriptor = os.open(self._node.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
-            process = await asyncio.create_subprocess_exec(
+            process = self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", self._node.module),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=descriptor,
@@ -163,14 +169,8 @@ class Supervisor:
     async def start(self) -> RoleDsns:
         """Start everything; returns where the roles connect. `ready` waits until a terminal can be served."""
         make_keys_folder(self._plan.keys)
-        dsns, self._database = await self._start_database()
-        self._reader_dsn = dsns.reader_acquirer
-        open_or_create_keys(self._plan.keys, fresh=not await _has_logs(dsns.acquirer))
-        for party, dsn in ((ACQUIRER, dsns.acquirer), (ISSUER, dsns.issuer)):
-            if await migrate(dsn, party, party):
-                self._tell(f"database: the {party}'s tables are at the newest version")
-            await refuse_shortened_party(dsn, party, self._plan.keys)
-        await recall_clock(self._plan.folder, dsns)
+        dsns = await self._start_database()
+        self._database, self._reader_dsn = config.without_login(dsns.acquirer), dsns.reader_acquirer
         nodes = self._nodes(dsns)
         self._issuer = Child(nodes[0], self._log, self._tell)
         self._workers = [Child(node, self._log, self._tell) for node in nodes[1:]]
@@ -190,7 +190,7 @@ class Supervisor:
     async def ready(self) -> None:
         """Until a terminal can be served: every worker has its log and a link to each issuer of ours."""
         await self.wait_for_doors()
-        ours = await self._issuers_here()
+        ours = await outlasting(self._issuers_here, self._tell)
         for name in config.acquirer_names(self._plan.workers):
             await self._until(f"{name} is linked to issuers {ours}", partial(self._is_linked, name, ours))
         self._put_notice(ready=True)
@@ -209,15 +209,15 @@ class Supervisor:
 
     # --- the database ---------------------------------------------------------------------------------------------
 
-    async def _start_database(self) -> tuple[RoleDsns, str]:
-        """Where each role connects, and the database's address without a login."""
-        server = self._plan.db
-        if not server:
-            self._postgres = EmbeddedPostgres(self._plan.folder, self._tell)
-            server = await self._start_postgres(self._postgres)
-            self._postgres_keeper = asyncio.create_task(self._keep_postgres(self._postgres))
-        dsns = await ensure_database(server, self._plan.keys)
-        return dsns, config.without_login(dsns.acquirer)
+    async def _start_database(self) -> RoleDsns:
+        """Where each role connects, once all is there that they need."""
+        folder, keys, tell = self._plan.folder, self._plan.keys, self._tell
+        if self._plan.db:
+            return await prepare(self._plan.db, folder, keys, tell)
+        self._postgres = EmbeddedPostgres(folder, tell)
+        server = await self._start_postgres(self._postgres)
+        self._postgres_keeper = asyncio.create_task(self._keep_postgres(self._postgres))
+        return await outlasting(lambda: prepare(server, folder, keys, tell), tell)
 
     async def _start_postgres(self, postgres: EmbeddedPostgres) -> str:
         """Start it; once more where it was killed before it was ready, for nothing is wrong with it then."""
@@ -227,7 +227,7 @@ class Supervisor:
             except Unreachable:
                 if not postgres.killed:
                     raise
-                self._tell("PostgreSQL was killed while it started; starting it again")
+                self._tell(KILLED)
         return await postgres.start()
 
     async def _keep_postgres(self, postgres: EmbeddedPostgres) -> None:
@@ -241,7 +241,7 @@ class Supervisor:
                 await postgres.start()
                 pause_s = 0.0
             except Unreachable as error:
-                self._tell(str(error))
+                self._tell(KILLED if postgres.killed else f"{error}; trying again")
                 pause_s = min(max(2 * pause_s, RESTART_S_MIN), RESTART_S_MAX)
                 await asyncio.sleep(pause_s)
 
@@ -333,43 +333,6 @@ async def _status_at(door: Path) -> dict[str, Any] | None:
     except Unreachable:
         return None
     return answer if answer["ok"] else None
-
-
-# --- what has to be there first -----------------------------------------------------------------------------------
-
-
-def make_keys_folder(keys: Path) -> None:
-    """The folder of keys and passwords, closed to others when it is new."""
-    try:
-        keys.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise Unreachable(f"{keys} cannot be made: {error.strerror}; --keys must name a folder of yours") from error
-
-
-def open_or_create_keys(keys: Path, fresh: bool) -> None:
-    """The installation's keys must be there; only where nothing was ever recorded are new ones made."""
-    if fresh and not (keys / SIGNING_FILE).exists():
-        FileKeys.create(keys)
-    else:
-        FileKeys.open(keys)
-
-
-async def recall_clock(folder: DataFolder, dsns: RoleDsns) -> None:
-    """A sandbox goes on by the clock that its logs tell of; anything else is left without one of its own."""
-    recorded = await recorded_in(dsns)
-    if recorded is not None:
-        recall(folder.path, recorded)
-
-
-async def _has_logs(dsn: str) -> bool:
-    """Whether anything was ever recorded in the acquirer's schema."""
-    connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S)
-    try:
-        if not await connection.fetchval("SELECT to_regclass('acquirer.logs') IS NOT NULL"):
-            return False
-        return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM acquirer.logs)"))
-    finally:
-        await connection.close(timeout=CONNECT_TIMEOUT_S)
 
 
 def _reason(code: int) -> str:

@@ -153,6 +153,10 @@ def commit_refusal(error: Exception) -> StoreError:
     return CommitUnknown(f"the batch may or may not be committed: {one_line(error)}")
 
 
+def _is_closed(error: BaseException) -> bool:
+    return isinstance(error, asyncpg.InterfaceError) and "connection is closed" in str(error)
+
+
 def where(dsn: str) -> str:
     """The address without its login: what may be shown."""
     parts = urlsplit(dsn)
@@ -161,7 +165,7 @@ def where(dsn: str) -> str:
 
 def one_line(error: BaseException) -> str:
     """An error's own words, in one line and without the values that PostgreSQL adds in its details."""
-    if isinstance(error, asyncpg.InternalClientError):
+    if isinstance(error, asyncpg.InternalClientError) or _is_closed(error):
         # Its own words are about the driver's inner states.
         return "the server ended the connection in the middle of an answer"
     if isinstance(error, TimeoutError):
