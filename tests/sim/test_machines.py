@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import orjson
 import pytest
 
 from holdfast.clock import DAY_US, MINUTE_US, SECOND_US
@@ -17,11 +18,12 @@ from holdfast.sim.faults import (
     KILL,
     RATES,
     SKEW,
+    TORN,
     WRITE_FAILS,
     Hostility,
 )
 from holdfast.sim.folds import OwnHold
-from holdfast.sim.labels import ISSUER_DOUBLED, ISSUER_FORGOT, Labels
+from holdfast.sim.labels import ISSUER_DOUBLED, ISSUER_FORGOT, JOURNAL_TORN, Labels
 from holdfast.sim.world import World
 
 
@@ -42,6 +44,7 @@ def troubled(seed: int, **rates: float) -> World:
         ({WRITE_FAILS: 0.05}, WRITE_FAILS),
         ({SKEW: 4.0}, SKEW),
         ({JUMP: 4.0}, JUMP),
+        ({TORN: 4.0}, TORN),
         ({FOREIGN_AGAIN: 0.5}, FOREIGN_AGAIN),
         ({FOREIGN_FORGETS: 0.5}, FOREIGN_FORGETS),
     ],
@@ -65,6 +68,30 @@ def test_an_issuer_that_is_away_comes_back_when_all_heals_and_everything_is_reso
     world = troubled(1, issuer_down=1.0)
     assert world.complaints == []
     assert world.faults.counts[ISSUER_DOWN] == 1
+
+
+def test_a_torn_journal_is_recorded_first_of_all_and_rebuilt_and_has_its_finding() -> None:
+    world = World(3, 2)
+    world._begin()
+    for cashier in world.cashiers:
+        cashier.open_shop(2)
+    world._run_for(2 * MINUTE_US)
+    till = world._ours[0]
+    kept = len(till.database.logs["J"].entries)
+    lost = till.machine.tear(3)
+    world.labels.put(till.name, JOURNAL_TORN)
+    assert lost
+    world._run_for(10 * MINUTE_US)
+    says = [orjson.loads(entry.body) for entry in till.database.logs["J"].entries[kept - len(lost) :]]
+    assert (says[0]["phase"], says[0]["kept"]) == ("mended", kept - len(lost))
+    assert "rebuilt" in {each["phase"] for each in says}
+    world.audit(quiet=False)
+    assert world.complaints == []
+    complaints: list[str] = []
+    Auditor(world.acquirers.database, world.issuer.database, world.plan, complaints.append, Labels()).terminal(
+        till.name, till.database
+    )
+    assert len(complaints) == 1, "without its label the finding is one too many"
 
 
 def test_nothing_is_written_while_a_disk_is_full_and_all_of_it_afterwards() -> None:

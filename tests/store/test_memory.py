@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from holdfast.domain.tables import DUE, Due, insert, put
+from holdfast.domain.tables import DUE, Due, Entry, insert, put
 from holdfast.errors import CommitUnknown, Conflict, Fenced, StoreError
+from holdfast.register.canonical import leaf_hash
+from holdfast.register.tree import append
 from holdfast.store.interface import Batch, Checkpoint, LogState
 from holdfast.store.memory import IDLE_IN_TRANSACTION_S, MemoryDatabase, MemoryReader, MemoryStore, crash
 
@@ -196,3 +198,31 @@ def test_a_full_disk_takes_no_log_renews_no_lease_and_keeps_no_checkpoint() -> N
         with pytest.raises(StoreError):
             run(write)
     assert (world.shared.logs["A"].state, world.shared.logs["A"].checkpoints) == (log, {})
+
+
+def test_torn_commits_never_were_and_the_log_goes_on_behind_what_is_left() -> None:
+    world = World()
+    world.shared.remember(2)
+    store = world.store()
+    log = run(store.take_log(("A",), "one", 10.0))
+    for number, name in enumerate(("first", "second", "third"), 1):
+        entry = Entry(number, 0, name, name.encode(), leaf_hash(name.encode()))
+        frontier, nodes = append(log.frontier, [entry.leaf])
+        after = log._replace(batch=number, frontier=frontier, previous=entry.leaf)
+        writes = [put(DUE, Due("k", number, 0, 0)), insert(DUE, Due(name, 9, 0, 0))]
+        run(a_commit(store, Batch(log, after, (entry,), nodes, writes)))
+        log = after
+    assert [entry.kind for entry in world.shared.tear(3)] == ["second", "third"]
+    assert rows(world) == ["first", "k"]
+    assert run(MemoryReader(world.shared).row(DUE, "k")).due_us == 1
+    left = run(world.store().take_log(("A",), "one", 10.0))
+    assert (left.batch, left.next_number, left.epoch) == (1, 2, log.epoch + 1)
+
+
+def test_the_first_commit_of_all_is_never_torn() -> None:
+    world = World()
+    world.shared.remember(3)
+    store = world.store()
+    log = run(store.take_log(("A",), "one", 10.0))
+    run(a_commit(store, a_batch(log, "k")))
+    assert (world.shared.tear(3), rows(world)) == ([], ["k"])

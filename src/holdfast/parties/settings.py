@@ -110,7 +110,7 @@ class TerminalSettings(NamedTuple):
     @property
     def waits_us_max(self) -> int:
         """Nothing of this terminal is due later than so long from now, unless the clock was set meanwhile."""
-        return max(self.patience_us, self.repeat_us, self.repeat_max_us)
+        return self.patience_us + max(self.repeat_us, self.repeat_max_us)
 
     def pause_us(self, attempts: int) -> int:
         """The pause after so many attempts before this one."""

@@ -26,7 +26,7 @@ from holdfast.domain.records import ACCOUNTS, ANSWERS, BATCHES, DEVICES, FREEZES
 from holdfast.domain.tables import Table
 from holdfast.sim import amounts, findings, not_found, own_rows
 from holdfast.sim.folds import entry_of
-from holdfast.sim.labels import TAKEN_BACK, Labels
+from holdfast.sim.labels import DEVICE_LOST, JOURNAL_TORN, TAKEN_BACK, Labels
 from holdfast.sim.logbook import Complain, Facts, Given, Kept, read
 from holdfast.sim.own_book import OwnAnswer, OwnBook
 from holdfast.sim.own_journal import Former, OwnJournal
@@ -201,17 +201,24 @@ class Auditor:
         closed does not bind: nobody will ever deliver it.
         """
         asked: set[str] = set()
-        signed_on = 0
+        signed_on = rebuilt = 0
         for device in (*former, Former(database, signer or terminal_id, False)):
             journal = self._device(terminal_id, device)
-            for key in sorted(asked.intersection(journal.of_money)):
+            for key in sorted(asked & journal.of_its_own):
                 self._complain(f"I3: {key} was asked by two devices of terminal {terminal_id}")
             asked.update(journal.asked)
             signed_on += journal.signed_on
+            rebuilt += journal.rebuilt
         findings.of_devices(self.register, terminal_id, signed_on, self._complain)
+        findings.of_mendings(self.register, terminal_id, rebuilt, self._labels, self._complain)
         for key, request in sorted(self.register.requests.items()):
-            if key.startswith(terminal_id) and request.of_money and key not in asked:
+            if key.startswith(terminal_id) and request.of_money and key not in asked and not self._is_gone(key):
                 self._complain(f"I2: {key} is registered, and terminal {terminal_id} never asked it")
+
+    def _is_gone(self, key: str) -> bool:
+        """A journal has lost this request, and its device was lost before the register told it again."""
+        labels = self._labels
+        return labels is not None and labels.has(key, JOURNAL_TORN) and labels.has(key[:8], DEVICE_LOST)
 
     def _device(self, terminal_id: str, device: Former) -> OwnJournal:
         (log,) = _logs(device.database, terminal_id, device.name, self._given, self._complain)

@@ -18,7 +18,8 @@ from holdfast.sim.faults import LOST_DEVICE, SWAP
 from holdfast.sim.keys import SimKeys
 from holdfast.sim.labels import DEVICE_LOST, DEVICE_REPLACED
 from holdfast.sim.line import Line
-from holdfast.sim.machine import Machine, Role, Site, Stage
+from holdfast.sim.machine import Machine, Role, Stage
+from holdfast.sim.site import Site
 from holdfast.sim.tampering import Cast
 from holdfast.sim.tills import OurTill
 from holdfast.wire.dialect import UNIONPAY
@@ -26,6 +27,8 @@ from holdfast.wire.dialect import UNIONPAY
 DOWN_S = (2.0, 90.0)
 COMES_S = (10.0, 600.0)
 """How long until a new device is there."""
+TORN_COMMITS_MAX = 3
+"""So many commits a power cut may cost."""
 LOOKS_US = {SWAP: SECOND_US, LOST_DEVICE: SECOND_US // 10}
 LOOKS_MAX = 300
 
@@ -52,8 +55,9 @@ class Workshop:
             refused=unwritten,
             waits_us_max=settings.waits_us_max,
         )
-        keys = SimKeys(name, f"{self._stage.seed}/{name}")
-        machine = Machine(self._stage, Site(self._stage.scheduler), name, role, keys)
+        keys, site = SimKeys(name, f"{self._stage.seed}/{name}"), Site(self._stage.scheduler)
+        site.database.remember(TORN_COMMITS_MAX)
+        machine = Machine(self._stage, site, name, role, keys)
         Line(self._stage, machine, self._hosts, UNIONPAY, ACQUIRER, "")
         return machine
 

@@ -4,6 +4,7 @@
     an upload  of a terminal that is not ours, which names what is not so, or not what counts in the register
     an undo    that the issuer refuses, because something was built upon what it undoes
     a device   that was replaced: what it had not sent may be lost (`of_devices`)
+    a journal  that was damaged: the same (`of_mendings`)
 
 What must be found is told by the labels, and by folds of our own: what an advice did not do to its hold, what the
 issuer's book says of it, and what counted in a batch when its upload ended. What may be found bears a label. Each is
@@ -19,6 +20,7 @@ from holdfast.sim.labels import (
     DEVICE_LOST,
     DEVICE_REPLACED,
     ISSUER_AWAY,
+    JOURNAL_TORN,
     LIED,
     SAID,
     SETTLED_EARLY,
@@ -32,7 +34,7 @@ from holdfast.sim.own_book import OwnBook
 from holdfast.sim.own_register import ADVICE, CLAIM_MTI, OwnRegister, OwnRequest
 
 SPOKEN_AGAINST, DISPUTED, DIFFERS, OBJECTED = "was advised", "refused the advice", "upload", "will not undo"
-UNANSWERED, ANOTHER = "unanswered", "another journal"
+UNANSWERED, ANOTHER, DAMAGED = "unanswered", "another journal", "journal was damaged"
 """Words by which a finding says which of them it is."""
 WORDS = (SPOKEN_AGAINST, DISPUTED, DIFFERS, OBJECTED, UNANSWERED, ANOTHER)
 COUNTING_MTIS = ("0200", "0220", CLAIM_MTI)
@@ -152,6 +154,8 @@ def audit(register: OwnRegister, book: OwnBook, labels: Labels | None, complain:
     may = must | judge.may()
     times: Counter[About] = Counter()
     for facts in register.findings:
+        if DAMAGED in facts["reason"]:
+            continue
         word = next((word for word in WORDS if word in facts["reason"]), "")
         about = facts.get("trace_key") or facts.get("terminal_id", ""), word
         times[about] += 1
@@ -179,3 +183,21 @@ def of_devices(register: OwnRegister, terminal_id: str, signed_on: int, complain
     found = sum(facts.get("terminal_id") == terminal_id and ANOTHER in facts["reason"] for facts in register.findings)
     if found < signed_on - 1:
         complain(f"I2: {signed_on} devices were terminal {terminal_id}, and {found} findings name another one")
+
+
+def of_mendings(
+    register: OwnRegister, terminal_id: str, rebuilt: int, labels: Labels | None, complain: Complain
+) -> None:
+    """A journal that was rebuilt so often has a finding each time; and none more than it was torn."""
+    found = [
+        facts
+        for facts in register.findings
+        if facts.get("trace_key", "").startswith(terminal_id) and DAMAGED in facts["reason"]
+    ]
+    if len(found) < rebuilt:
+        complain(f"I2: the journal of {terminal_id} was rebuilt {rebuilt} times, and {len(found)} findings name that")
+    if labels is not None and len(found) > labels.times(terminal_id, JOURNAL_TORN):
+        complain(f"I2: {len(found)} findings say that the journal of {terminal_id} was damaged")
+    for facts in found:
+        if not (facts.get("owner") and facts.get("due")):
+            complain(f"I2: register: finding {entry_of(facts)} names no owner or no time")

@@ -36,6 +36,7 @@ DEVICE_REPLACED = "device replaced"
 DEVICE_LOST = "device lost"
 """The former one is gone with what it had not delivered (terminal)."""
 JOURNAL_TORN = "journal torn"
+"""The last entries of a journal are gone after a power cut (terminal, once for each; and the trace keys of these)."""
 
 OF_THE_ISSUER = (ISSUER_OBJECTS, ISSUER_DOUBLED, ISSUER_FORGOT)
 

@@ -11,17 +11,17 @@ from random import Random
 from types import coroutine
 from typing import Any, Literal, NamedTuple
 
-from holdfast.domain.tables import DUE
+from holdfast.domain.tables import Entry
 from holdfast.errors import Fenced, StoreError, WireError
 from holdfast.keys.interface import Keys
 from holdfast.parties.step import Command, Party, Received
+from holdfast.parties.unwritten import UNWRITTEN
 from holdfast.runtime.engine import Engine
 from holdfast.runtime.links import Links
 from holdfast.sim.faults import (
     CRASH_AFTER,
     CRASH_BEFORE,
     CRASH_RECOVERY,
-    DISK_FULL,
     STALL,
     UNKNOWN,
     WRITE_FAILS,
@@ -31,7 +31,8 @@ from holdfast.sim.faults import (
 from holdfast.sim.labels import Labels
 from holdfast.sim.network import End, Network
 from holdfast.sim.scheduler import Scheduler
-from holdfast.store.memory import MemoryDatabase, MemoryStore, crash
+from holdfast.sim.site import Site
+from holdfast.store.memory import MemoryStore, crash
 from holdfast.wire.codec import decode
 from holdfast.wire.dialect import UNIONPAY
 from holdfast.wire.message import Message, swapped_tpdu
@@ -63,57 +64,6 @@ class Stage(NamedTuple):
     seed: str
     complain: Callable[[str], None]
     labels: Labels
-
-
-class Site:
-    """One database and the machines that work on it."""
-
-    def __init__(self, scheduler: Scheduler) -> None:
-        self.database = MemoryDatabase(scheduler.now_s)
-        self.machines: list[Machine] = []
-        self._scheduler = scheduler
-        self._full_until_us = 0
-        self._full_unnoticed = False
-
-    def fill(self, duration_us: int) -> None:
-        """For so long nothing can be written."""
-        self._full_until_us, self._full_unnoticed = self._scheduler.now_us + duration_us, True
-
-    def clear(self) -> None:
-        """There is room again."""
-        if self._full_until_us > self._scheduler.now_us:
-            self._full_until_us = 0
-            for machine in self.machines:
-                machine.try_again()
-
-    @property
-    def full_for_us(self) -> int:
-        """How long it is in vain to try again."""
-        return max(0, self._full_until_us - self._scheduler.now_us)
-
-    def refuses(self, faults: Faults) -> bool:
-        """Whether nothing can be written now: it counts when somebody notices."""
-        if self._scheduler.now_us >= self._full_until_us:
-            return False
-        if self._full_unnoticed:
-            self._full_unnoticed = False
-            faults.count(DISK_FULL)
-        return True
-
-    def next_due_us(self) -> int | None:
-        """When the next due row's time comes."""
-        due = self.database.table(DUE).due
-        return due[0][0] if due else None
-
-    def last_due_us(self) -> int:
-        """When the last one's time comes, 0 when there is none."""
-        due = self.database.table(DUE).due
-        return due[-1][0] if due else 0
-
-    def changed(self) -> None:
-        """Somebody committed: whoever polls for due rows sees it."""
-        for machine in self.machines:
-            machine.mind_due()
 
 
 class Role(NamedTuple):
@@ -161,11 +111,12 @@ class Machine:
         self._life = 0
         self._task: Coroutine[Any, Any, Any] | None = None
         self._off = True
-        self._stopped = False
         self._woken = False
         self._turns = 0
         self._dies: tuple[int, str] | None = None
         """In which turn, and where in it, it crashes in its recovery."""
+        self._damage: Mapping[str, Any] | None = None
+        """What is wrong with its journal, until that is recorded there."""
         self._alarm_us: int | None = None
         self._ends: list[End] = []
         self._store = MemoryStore(site.database)
@@ -194,7 +145,7 @@ class Machine:
         """Everything that was not committed is gone; it starts again after a while."""
         scheduler = self._stage.scheduler
         scheduler.note(f"crash {self.name}")
-        was_ready, self.ready, self._stopped, self._woken = self.ready, False, False, False
+        was_ready, self.ready, self._woken = self.ready, False, False
         self._life += 1
         self._off = True
         crash(self._store)
@@ -219,16 +170,6 @@ class Machine:
         """It is dark, and stays so."""
         self.crash()
         self._life += 1
-
-    def stop(self, duration_us: int) -> None:
-        """Stopped in the middle of what it does, and goes on later as if nothing had been."""
-        self._stopped = True
-        self._stage.scheduler.after(duration_us, partial(self._resume, self._life))
-
-    def _resume(self, life: int) -> None:
-        if life == self._life:
-            self._stopped = False
-            self.wake()
 
     def _new_engine(self) -> Engine:
         role = self._role
@@ -265,12 +206,32 @@ class Machine:
 
     async def _take(self) -> None:
         await self.engine.take()
+        if self._damage is not None:
+            # Before anything else is decided on, due rows included.
+            caller = self.links.add_caller(self._recorded)
+            self.engine.offer(Command(caller, "mend", self._damage, "system"))
+            await self.engine.turn(False)
+            self.links.drop(caller)
+
+    def _recorded(self, told: Mapping[str, Any]) -> None:
+        if told["outcome"] == "approved":
+            self._damage = None
+        elif not told.get(UNWRITTEN):
+            self._stage.complain(f"{self.name}: that the journal was damaged is not recorded: {told.get('reason')}")
+
+    def tear(self, commits: int) -> list[Entry]:
+        """The power goes off, and the last commits are not on the disk; -> the entries that are gone."""
+        self.crash()
+        lost = self.site.database.tear(commits)
+        if lost:
+            self._damage = {"kept": lost[0].number - 1, "says": f"entry {lost[0].number} is damaged"}
+        return lost
 
     # --- work -----------------------------------------------------------------------------------------------------
 
     def wake(self) -> None:
         """Something waits: a turn begins soon, unless one is under way."""
-        if self.ready and self._task is None and not self._woken and not self._stopped:
+        if self.ready and self._task is None and not self._woken:
             self._woken = True
             delay_us = self._dice.randint(*WAKE_US)
             self._stage.scheduler.after(delay_us, partial(self._turn, self._life))
@@ -299,7 +260,7 @@ class Machine:
 
     def keep(self) -> None:
         """What the engine does between batches."""
-        if self.ready and not self._stopped:
+        if self.ready:
             try:
                 self.engine.keep().send(None)
             except StopIteration:
@@ -326,7 +287,7 @@ class Machine:
             return
         self._woken = False
         claim = self._due_now()
-        if (self.engine.waiting or claim) and not self._stopped:
+        if self.engine.waiting or claim:
             self._turns += 1
             self._task = self.engine.turn(claim)
             self._go_on(life)
@@ -446,5 +407,5 @@ class Machine:
 
 CRASHES = {"commit": CRASH_BEFORE, "committed": CRASH_AFTER}
 """Points at which a machine may crash."""
-EARLY = ((0, "taken"), (1, "commit"), (1, "committed"), (2, "commit"), (2, "committed"))
+EARLY = ((0, "taken"), (0, "commit"), (0, "committed"), (2, "commit"), (2, "committed"))
 """Where a machine crashes in its recovery: with its log taken, or in the first turns after that."""

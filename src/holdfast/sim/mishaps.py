@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from functools import partial
 
+import orjson
+
 from holdfast.clock import DAY_US
-from holdfast.sim.devices import Workshop
+from holdfast.sim.devices import TORN_COMMITS_MAX, Workshop
 from holdfast.sim.faults import (
     CLOG,
     CUT,
@@ -18,11 +20,13 @@ from holdfast.sim.faults import (
     POWER_OFF,
     SKEW,
     SWAP,
+    TORN,
     Faults,
 )
-from holdfast.sim.labels import ISSUER_AWAY
-from holdfast.sim.machine import Machine, Site, Stage
+from holdfast.sim.labels import ISSUER_AWAY, JOURNAL_TORN
+from holdfast.sim.machine import Machine, Stage
 from holdfast.sim.network import End, Network
+from holdfast.sim.site import Site
 from holdfast.sim.tills import OurTill, StandardTill
 
 Act = Callable[[], None]
@@ -69,6 +73,7 @@ class Mishaps:
             KILL: self._kill,
             POWER_OFF: self._power_off,
             DISK_FULL: self._fill_a_disk,
+            TORN: self._tear,
             SKEW: self._skew,
             JUMP: self._jump,
             ISSUER_DOWN: self._issuer_down,
@@ -129,6 +134,19 @@ class Mishaps:
         site = self._faults.dice.choice(self._sites)
         self._scheduler.note(f"full {site.machines[0].name}")
         site.fill(self._faults.of_any_size(*DISK_FULL_S))
+
+    def _tear(self) -> None:
+        """A power cut, after which the journal of a terminal ends earlier than it did: it sees that when it starts."""
+        till, commits = self._faults.dice.choice(self._ours), self._faults.dice.randint(1, TORN_COMMITS_MAX)
+        if not till.powered:
+            return
+        lost = till.machine.tear(commits)
+        self._scheduler.note(f"torn {till.name} {len(lost)}")
+        if lost:
+            self._faults.count(TORN)
+            self._labels.put(till.name, JOURNAL_TORN)
+        for key in sorted({str(orjson.loads(entry.body).get("trace_key", "")) for entry in lost} - {""}):
+            self._labels.put(key, JOURNAL_TORN)
 
     def _issuer_down(self) -> None:
         """It may be that it is away until everything heals; nobody can be asked meanwhile."""

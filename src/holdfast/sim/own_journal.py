@@ -28,6 +28,8 @@ class OwnJournal:
         self.stan = 0
         self.signed_on = False
         """Whether it ever did."""
+        self.rebuilt = 0
+        """How often it was damaged and is whole again."""
         for facts in log:
             self._follow(facts)
 
@@ -35,6 +37,11 @@ class OwnJournal:
     def of_money(self) -> dict[str, Facts]:
         """Requests of business."""
         return {key: facts for key, facts in self.asked.items() if facts["kind"] in MONEY_KINDS}
+
+    @property
+    def of_its_own(self) -> set[str]:
+        """Requests of business that it asked, and did not just hear of from the register, as of a former device's."""
+        return {key for key, facts in self.of_money.items() if facts["phase"] != "recovered"}
 
     def _follow(self, facts: Facts) -> None:
         phase, key, kind = facts.get("phase"), facts.get("trace_key", ""), facts["kind"]
@@ -56,6 +63,8 @@ class OwnJournal:
             self._is_undone(key, facts)
         elif phase == "mended":
             self.in_flight = ""
+        elif phase == "rebuilt":
+            self.rebuilt += 1
         elif phase == "recovered":
             self._is_recovered(key, facts)
 

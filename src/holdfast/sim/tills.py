@@ -15,7 +15,7 @@ from holdfast.sim.plan import merchant_names, terminal_master_key
 from holdfast.sim.standard import StandardTerminal
 from holdfast.sim.standard_messages import refusal
 
-OPERATOR, ADMINISTRATOR = "01", "99"
+OPERATOR, ADMINISTRATOR, SYSTEM = "01", "99", "system"
 DOWNLOAD = "1"
 """The notice by which an acquirer asks that parameters be downloaded."""
 SYNC_S = (5.0, 12.0)
@@ -105,7 +105,7 @@ class OurTill:
     def clean(self) -> bool:
         """Whether nothing is open and nothing owed."""
         device = self.device
-        if device is None or device.in_flight or device.reversal or device.settling:
+        if device is None or device.in_flight or device.reversal or device.settling or device.mending:
             return False
         return not self._owed
 
@@ -139,6 +139,8 @@ class OurTill:
             self.command("load", {"terminal_id": self.name, "merchant_id": self._merchant_id, **named}, forget)
         elif not device.signed_on and not device.in_flight:
             self.command("sign-on", {}, forget)
+        elif device.mending and not device.in_flight:
+            self.command("rebuild", {}, forget, SYSTEM)
         elif device.settling and not device.in_flight:
             self.command("settle", {}, forget)
         elif DOWNLOAD in device.notices and not device.in_flight:

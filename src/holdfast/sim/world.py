@@ -29,13 +29,14 @@ from holdfast.sim.guests import Notebook
 from holdfast.sim.keys import SimKeys
 from holdfast.sim.labels import Labels
 from holdfast.sim.line import Line, nobody
-from holdfast.sim.machine import EVERY_POINT, KEEP_US, Machine, Role, Site, Stage
+from holdfast.sim.machine import EVERY_POINT, KEEP_US, Machine, Role, Stage
 from holdfast.sim.mishaps import Mishaps
 from holdfast.sim.network import Network
 from holdfast.sim.plan import FOREIGN_ISSUER, ISSUERS, Plan, TerminalOf
 from holdfast.sim.plant import HONEST, Cast
 from holdfast.sim.purses import Purse
 from holdfast.sim.scheduler import Scheduler
+from holdfast.sim.site import Site
 from holdfast.sim.standard import StandardTerminal
 from holdfast.sim.tills import SYNC_S, OurTill, StandardTill, forget
 from holdfast.sim.witness import Witness

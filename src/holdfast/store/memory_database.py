@@ -4,11 +4,12 @@ Everything here is plain and immediate: no waiting, no transaction. Look-ups go 
 """
 
 from bisect import bisect_left, bisect_right, insort
+from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from holdfast.domain.tables import DUE, Due, Entry, Find, Key, Row, Table
-from holdfast.register.tree import EMPTY, HASH_BYTES
+from holdfast.register.tree import EMPTY, HASH_BYTES, Node
 from holdfast.store.changes import Changes, moves_reference
 from holdfast.store.columns import columns_of
 from holdfast.store.interface import Batch, Checkpoint, LogState
@@ -92,6 +93,14 @@ class MemoryLog:
         self.checkpoints: dict[int, Checkpoint] = {}
 
 
+class Undone(NamedTuple):
+    """What a batch changed, as it was before: the log, and each row, None where there was none."""
+
+    before: LogState
+    nodes: Sequence[Node]
+    rows: list[tuple[Table, Key, Row | None]]
+
+
 class MemoryDatabase:
     """Committed state. `clock_s` is the database's own clock: leases and idle transactions are measured by it."""
 
@@ -102,6 +111,8 @@ class MemoryDatabase:
         self.locks: dict[Place, Any] = {}
         """Which transaction holds what."""
         self._tables: dict[str, MemoryRows] = {}
+        self._last: deque[Undone] = deque(maxlen=0)
+        """The last batches, newest last, as far as they can be torn off."""
 
     def table(self, table: Table) -> MemoryRows:
         """The rows of a table; a table that nobody used yet is empty."""
@@ -112,6 +123,8 @@ class MemoryDatabase:
 
     def apply(self, batch: Batch, changes: Sequence[Changes]) -> None:
         """Make a batch part of the committed state, at once."""
+        if self._last.maxlen:
+            self._last.append(self._as_it_is(batch, changes))
         log = self.logs[batch.before.log]
         log.state = batch.after
         log.entries.extend(batch.entries)
@@ -124,6 +137,41 @@ class MemoryDatabase:
             for row in (*change.fresh, *change.puts):
                 rows.put(row)
         self.reference_version += moves_reference(changes)
+
+    def remember(self, commits: int) -> None:
+        """From now on so many of the last commits can be torn off."""
+        self._last = deque(maxlen=commits)
+
+    def tear(self, commits: int) -> list[Entry]:
+        """The last commits never were, save the first one of all; -> the entries that are gone, the oldest first."""
+        lost: list[Entry] = []
+        for _ in range(commits):
+            if not self._last or not self._last[-1].before.frontier.size:
+                break
+            lost = self._take_back(self._last.pop()) + lost
+        return lost
+
+    def _as_it_is(self, batch: Batch, changes: Sequence[Changes]) -> Undone:
+        rows: list[tuple[Table, Key, Row | None]] = []
+        for change in changes:
+            known = self.table(change.table).rows
+            keys = [*change.removed, *(row[0] for row in (*change.fresh, *change.puts))]
+            rows += [(change.table, key, known.get(key)) for key in keys]
+        return Undone(batch.before, batch.nodes, rows)
+
+    def _take_back(self, undone: Undone) -> list[Entry]:
+        log, size = self.logs[undone.before.log], undone.before.frontier.size
+        lost, log.entries = log.entries[size:], log.entries[:size]
+        log.state = undone.before._replace(epoch=log.state.epoch)
+        log.checkpoints = {at: checkpoint for at, checkpoint in log.checkpoints.items() if at <= size}
+        for node in undone.nodes:
+            del log.nodes[node.level][node.index]
+        for table, key, row in undone.rows:
+            if row is None:
+                self.table(table).remove(key)
+            else:
+                self.table(table).put(row)
+        return lost
 
     def due_keys(self, now_us: int) -> list[Key]:
         """The keys of the due rows whose time has come, oldest first."""
