@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -59,6 +61,15 @@ def test_a_node_is_told_everything_in_one_line() -> None:
     line = CONFIG.dump().decode()
     assert line.count("\n") == 1
     assert load_node_config(line) == CONFIG
+
+
+@pytest.mark.parametrize("module", ["node", "watch"])
+@pytest.mark.parametrize("said", [b"", CONFIG.dump()[:40]])
+def test_whose_starter_died_before_it_had_said_all_ends_with_one_line(module: str, said: bytes) -> None:
+    command = [sys.executable, "-m", f"holdfast.runtime.{module}"]
+    ended = subprocess.run(command, input=said, capture_output=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr.count(b"\n")) == (1, 1)
+    assert b"was gone before it had said what to run" in ended.stderr
 
 
 def test_where_an_issuer_is(tmp_path: Path) -> None:

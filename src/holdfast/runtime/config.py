@@ -84,8 +84,8 @@ class NodeConfig(NamedTuple):
 
 
 def load_node_config(line: str) -> NodeConfig:
-    """The reverse of `NodeConfig.dump`."""
-    return NodeConfig(**json.loads(line))
+    """The reverse of `NodeConfig.dump`; Unreachable for half a line."""
+    return NodeConfig(**_whole(line))
 
 
 class WatchConfig(NamedTuple):
@@ -113,8 +113,15 @@ class WatchConfig(NamedTuple):
 
 
 def load_watch_config(line: str) -> WatchConfig:
-    """The reverse of `WatchConfig.dump`."""
-    return WatchConfig(**json.loads(line))
+    """The reverse of `WatchConfig.dump`; Unreachable for half a line."""
+    return WatchConfig(**_whole(line))
+
+
+def _whole(line: str) -> dict[str, Any]:
+    if not line.endswith("\n"):
+        raise Unreachable("`holdfast up` was gone before it had said what to run; the next one starts this anew")
+    value: dict[str, Any] = json.loads(line)
+    return value
 
 
 class IssuerNotice(NamedTuple):

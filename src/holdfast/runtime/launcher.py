@@ -25,7 +25,8 @@ def main(parent: int, identity: str, program: list[str]) -> None:
         enter_namespace(*map(int, ids.split(":")))
     elif kind == "user":
         become_user(*map(int, ids.split(":")))
-    die_with(parent)
+    # SIGQUIT is PostgreSQL's immediate shutdown: bounded in time, and what was committed is durable all the same.
+    die_with(parent, signal.SIGQUIT)
     os.umask(0o077)
     os.execv(program[0], program)  # noqa: S606 - the caller names the program by its full path
 
@@ -44,9 +45,8 @@ def become_user(uid: int, gid: int) -> None:
     os.setuid(uid)
 
 
-def die_with(parent: int) -> None:
-    # SIGQUIT is PostgreSQL's immediate shutdown: bounded in time, and what was committed is durable all the same.
-    libc_call("prctl", PR_SET_PDEATHSIG, signal.SIGQUIT, 0, 0, 0)
+def die_with(parent: int, ending: signal.Signals) -> None:
+    libc_call("prctl", PR_SET_PDEATHSIG, ending, 0, 0, 0)
     if os.getppid() != parent:
         sys.exit("the starter is gone already")
 

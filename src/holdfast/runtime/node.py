@@ -399,13 +399,14 @@ async def run(config: NodeConfig, log: Log) -> int:
 
 def main() -> None:
     """Read the configuration, tie our life to the starter's, and run."""
-    config = load_node_config(sys.stdin.readline())
-    launcher.libc_call("prctl", launcher.PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != config.parent:
-        sys.exit("the starter is gone already")
     os.umask(0o077)
-    raise_file_limit()
-    log = open_log(Path(config.log), config.name)
+    try:
+        config = load_node_config(sys.stdin.readline())
+        launcher.die_with(config.parent, signal.SIGKILL)
+        raise_file_limit()
+        log = open_log(Path(config.log), config.name)
+    except (Unreachable, OSError) as error:
+        sys.exit(f"holdfast: {error}")
     forward_libraries(log)
     sys.exit(uvloop.run(run(config, log)))
 

@@ -23,7 +23,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.registry import Collector
 
 from holdfast.clock import SECOND_US
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, Unreachable
 from holdfast.reading.in_doubt import (
     ACQUIRER,
     FOUND,
@@ -222,12 +222,13 @@ async def run(config: WatchConfig, log: Log) -> None:
 
 def main() -> None:
     """Read the configuration, tie our life to the starter's, and run."""
-    config = load_watch_config(sys.stdin.readline())
-    launcher.libc_call("prctl", launcher.PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != config.parent:
-        sys.exit("the starter is gone already")
     os.umask(0o077)
-    log = open_log(Path(config.log), config.name)
+    try:
+        config = load_watch_config(sys.stdin.readline())
+        launcher.die_with(config.parent, signal.SIGKILL)
+        log = open_log(Path(config.log), config.name)
+    except (Unreachable, OSError) as error:
+        sys.exit(f"holdfast: {error}")
     forward_libraries(log)
     uvloop.run(run(config, log))
 
