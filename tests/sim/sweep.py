@@ -43,11 +43,15 @@ class Sum(NamedTuple):
 
 def main() -> int:
     """From the command line."""
-    parser = argparse.ArgumentParser(prog="script/sweep", description="Many worlds of the simulator.")
+    parser = argparse.ArgumentParser(
+        prog="script/sweep", description="Many worlds of the simulator; what came of them goes into docs/simulator.md."
+    )
     parser.add_argument("--first", type=int, default=1, help="the first seed (1)")
     parser.add_argument("--seeds", type=int, default=100_000, help="how many (100000)")
     parser.add_argument("--minutes", type=int, default=10, help="minutes of traffic in each world (10)")
     chosen = parser.parse_args()
+    if min(chosen.first, chosen.seeds - 1, chosen.minutes - 1) < 0:
+        parser.error("--seeds and --minutes are at least 1, --first at least 0")
     total, last = Sum(), chosen.first + chosen.seeds - 1
     try:
         for first in range(chosen.first, last + 1, PORTION):

@@ -1,7 +1,9 @@
 """`holdfast simulate`: made-up worlds with the real parties and the real engine; complaints, and how to replay them."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import partial
 from typing import Annotated, Any
 
@@ -22,7 +24,8 @@ from holdfast.sim.world import Only
 SEEDS_MAX = 10_000_000
 SEEDS_USUAL = "20"
 MINUTES_USUAL = 30
-COMPLAINTS_SHOWN_MAX = 20
+SEEDS_SHOWN_MAX = 20
+LIST = "list"
 STORIES_MAX = 3
 """So many worlds that complain are told, each made as short as can be; the others can be replayed."""
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*:[0-9]{1,6}", re.ASCII)
@@ -32,7 +35,7 @@ NO = 1
 def simulate(
     seeds: Annotated[str, typer.Option(metavar="N|A..B", help="So many seeds from 1 on, or these.")] = SEEDS_USUAL,
     minutes: Annotated[int, typer.Option(metavar="M", help="Minutes of traffic in each world.")] = MINUTES_USUAL,
-    plant: Annotated[str, typer.Option(metavar="BUG", help=f"A bug to find: {', '.join(BUGS)}.")] = "",
+    plant: Annotated[str, typer.Option(metavar="BUG", help="A bug to find; `--plant list` tells them all.")] = "",
     cores: Annotated[int, typer.Option(metavar="N", help="Processes at work; 0 is one for each core.")] = 0,
     only: Annotated[
         str, typer.Option(metavar="NAMES", help="Only these guests and strikes, as a complaint names them.")
@@ -44,26 +47,33 @@ def simulate(
     A complaint is told as its shortest story: the guests and strikes of misfortune without which the same does not
     happen. Below it stands the command that replays it.
     """
+    if plant == LIST:
+        print_table("Planted bugs", ("bug", "what it is"), [(name, bug.says) for name, bug in BUGS.items()])
+        return
     which, named = seeds_of(seeds), names_of(only)
     if not 1 <= minutes <= MINUTES_MAX:
         raise BadInput(f"--minutes {minutes} is not between 1 and {MINUTES_MAX}")
     if plant and plant not in BUGS:
-        raise BadInput(f"no bug is called {plant!r}; there is {', '.join(BUGS)}")
+        near = get_close_matches(plant, BUGS, 3) or ["`--plant list` tells them all"]
+        raise BadInput(f"no bug is called {plant!r}; did you mean {' or '.join(near)}?")
     if cores < 0:
         raise BadInput(f"--cores {cores} is less than 0")
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("worlds", total=len(which))
-        complaints = 0
+        complaints, missing = 0, set(named or ())
 
         def told(story: Story) -> None:
             nonlocal complaints
             complaints += len(story.complaints)
+            missing.intersection_update(story.missing)
             progress.update(bar, advance=1, description=f"worlds, {complaints} complaints")
 
         report = run_worlds(which, minutes, plant or None, cores or None, named, told)
         tell_stories(report, minutes, plant or None, named, progress)
+    if missing:
+        raise BadInput(f"--only: no guest or strike is called {', '.join(sorted(missing))} in these worlds")
     if json:
         print_json(report.as_json())
     else:
@@ -115,7 +125,7 @@ def print_report(report: Report) -> None:
         ("worlds", f"{report.seeds:,}"),
         ("requests", f"{report.requests:,}"),
         ("simulated seconds of traffic", f"{report.simulated_seconds:,}"),
-        ("seconds", f"{report.seconds:,.1f}"),
+        ("seconds that took", f"{report.seconds:,.1f}"),
         ("complaints", f"{len(report.complaints):,}"),
         ("trace", report.trace),
     ]
@@ -125,9 +135,11 @@ def print_report(report: Report) -> None:
     faults = [(kind, f"{n:,}", f"{report.worlds_by_fault[kind]:.1%}") for kind, n in report.faults_by_kind.items()]
     print_table("Faults that took effect", ("kind", "times", "in so many worlds"), faults)
     if report.complaints:
-        shown = report.complaints[:COMPLAINTS_SHOWN_MAX]
-        cells = [(found["seed"], found["what"], found["replay"]) for found in shown]
-        print_table(f"Complaints, {len(shown)} of {len(report.complaints)}", ("seed", "what", "replay"), cells)
+        of_seed = Counter(found["seed"] for found in report.complaints)
+        first = {found["seed"]: found["what"] for found in reversed(report.complaints)}
+        shown = sorted(of_seed)[:SEEDS_SHOWN_MAX]
+        title = f"Complaints: {len(report.complaints)}, of {len(of_seed)} worlds"
+        print_table(title, ("seed", "complaints", "the first of them"), [(s, of_seed[s], first[s]) for s in shown])
     for found in report.complaints:
         if "story" in found:
             print_story(found)

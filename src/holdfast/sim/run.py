@@ -27,7 +27,10 @@ MINUTES_MAX = 24 * 60
 
 
 class Story(NamedTuple):
-    """What came of one seed. `simulated_s` is its time of traffic, `trace` the hash over everything that happened."""
+    """What came of one seed. `simulated_s` is its time of traffic, `trace` the hash over everything that happened.
+
+    `missing` are names that were to be the only ones, and of which nothing happened.
+    """
 
     seed: int
     complaints: tuple[str, ...]
@@ -37,6 +40,7 @@ class Story(NamedTuple):
     trace: str
     kinds: dict[str, int]
     approved: frozenset[str]
+    missing: tuple[str, ...] = ()
 
 
 class Report(NamedTuple):
@@ -83,7 +87,8 @@ def played(seed: int, minutes: int, bug: str | None = None, only: Only = None, t
 def tell(seed: int, minutes: int, bug: str | None = None, only: Only = None) -> Story:
     """Run one world."""
     world = played(seed, minutes, bug, only)
-    return Story(seed, tuple(world.complaints), *world.counts())
+    missing = sorted((only or frozenset()) - {*world.guests, *world.faults.struck})
+    return Story(seed, tuple(world.complaints), *world.counts(), tuple(missing))
 
 
 def simulate(

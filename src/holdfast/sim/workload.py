@@ -134,7 +134,8 @@ class Cashier:
 
     def _serve(self, guest: Guest, tries: int) -> None:
         visit = self._serving = self._wanted(guest, tries)
-        self._scheduler.note(f"{self._till.name} {guest.wish} {visit.name}")
+        wanted = visit.name if guest.wish == visit.name else f"{guest.wish}: {visit.name}"
+        self._scheduler.note(f"{self._till.name} {wanted}")
         self._scheduler.after(GIVE_UP_US, partial(self._gives_up, visit))
         self._till.command(visit.name, visit.arguments, partial(self._told, visit))
         if visit.wish == "complete at two tills" and visit.slip is not None and not tries:
