@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -125,3 +126,13 @@ async def test_a_command_that_is_too_long_is_refused_before_it_is_sent(
     async with office(tmp_path) as (_, path):
         with pytest.raises(BadInput, match="split"):
             await call(path, "import", {"rows": "x" * 1000})
+
+
+async def test_a_process_that_was_stopped_is_not_waited_for_with_what_it_has_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "party.door"
+    with socket.socket(socket.AF_UNIX) as stopped:
+        stopped.bind(str(path))
+        stopped.listen()
+        async with asyncio.timeout(10):
+            answer = await call(path, "import", {"rows": "x" * 5_000_000}, timeout_s=0.2)
+    assert (answer["ok"], answer["unknown"]) == (False, True)

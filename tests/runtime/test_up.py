@@ -135,3 +135,22 @@ async def test_a_postmaster_that_is_killed_while_it_starts_is_started_again() ->
     with pytest.raises(Unreachable, match="did not start"):
         await supervisor._start_postgres(wrong)  # type: ignore[arg-type]
     assert wrong.starts == 1
+
+
+async def test_a_postgres_that_does_not_come_back_is_tried_on_and_told_once() -> None:
+    told: list[str] = []
+    supervisor = object.__new__(Supervisor)
+    supervisor._tell = told.append
+
+    class Full:
+        killed = False
+        starts = 0
+
+        async def start(self) -> str:
+            self.starts += 1
+            if self.starts < 4:
+                raise Unreachable("the disk is full")
+            return "dsn"
+
+    await supervisor._start_again(Full())  # type: ignore[arg-type]
+    assert told == ["the disk is full; trying again"]

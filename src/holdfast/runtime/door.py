@@ -6,7 +6,6 @@ again, the same request is not done again, and its one answer comes to both.
 """
 
 import asyncio
-import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -122,9 +121,8 @@ async def call(
     except (OSError, TimeoutError):
         return {"ok": False, "unknown": True, "reason": "the answer was lost"}
     finally:
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
+        # Either all was said, or nobody listens: to wait until a stopped process has read it could take for ever.
+        writer.transport.abort()
 
 
 async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, line: bytes) -> dict[str, Any]:

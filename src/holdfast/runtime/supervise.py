@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from holdfast.domain.records import ISSUERS
-from holdfast.errors import Unreachable
+from holdfast.errors import HoldfastError, Unreachable
 from holdfast.runtime import config
 from holdfast.runtime.business_clock import machine_us
 from holdfast.runtime.config import ACQUIRER, HERE, ISSUER, NodeConfig, Notice, WatchConfig
@@ -232,18 +232,27 @@ class Supervisor:
 
     async def _keep_postgres(self, postgres: EmbeddedPostgres) -> None:
         """Start it again whenever it dies."""
-        pause_s = 0.0
         while True:
             await postgres.wait_dead()
             self._log("PostgreSQL ended, is started again")
             self._tell("PostgreSQL ended; starting it again")
+            await self._start_again(postgres)
+
+    async def _start_again(self, postgres: EmbeddedPostgres) -> None:
+        """Try until it runs: a disk that is full has room again some time."""
+        pause_s, told = 0.0, ""
+        while True:
             try:
                 await postgres.start()
-                pause_s = 0.0
-            except Unreachable as error:
-                self._tell(KILLED if postgres.killed else f"{error}; trying again")
-                pause_s = min(max(2 * pause_s, RESTART_S_MIN), RESTART_S_MAX)
-                await asyncio.sleep(pause_s)
+            except HoldfastError as error:
+                says = KILLED if postgres.killed else f"{error}; trying again"
+                if says != told:
+                    self._tell(says)
+                    told = says
+            else:
+                return
+            pause_s = min(max(2 * pause_s, RESTART_S_MIN), RESTART_S_MAX)
+            await asyncio.sleep(pause_s)
 
     # --- the nodes ------------------------------------------------------------------------------------------------
 
