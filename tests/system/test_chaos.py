@@ -34,6 +34,28 @@ def test_nothing_is_lost_whatever_breaks(capsys: pytest.CaptureFixture[str]) -> 
     assert sum(report["disk_full"].values()) > 0, "a disk was full, and somebody noticed"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--terminals", "-1"),
+        ("--terminals", "0"),
+        ("--terminals", "201"),
+        ("--minutes", "0"),
+        ("--minutes", "-3"),
+        ("--minutes", "nan"),
+        ("--minutes", "inf"),
+        ("--minutes", "five"),
+        ("--seed", "1.5"),
+        ("a-folder",),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_starts(words: tuple[str, ...]) -> None:
+    command = [sys.executable, "-m", "tests.system.chaos", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert words[0] in done.stderr
+
+
 def test_a_seed_draws_its_schedule_and_no_other() -> None:
     assert schedule.drawn(7, 60) == schedule.drawn(7, 60)
     assert schedule.hash_of(schedule.drawn(7, 60)) != schedule.hash_of(schedule.drawn(8, 60))

@@ -2,15 +2,17 @@
 
     script/chaos [--minutes M] [--seed S] [--terminals N] [--json]
 
-Ends 0 when no invariant is broken, 1 when one is, 4 when it cannot be tried here.
+Ends 0 when no invariant is broken, 1 when one is, 2 on bad usage, 4 when it cannot be tried here.
 """
 
 import argparse
 import asyncio
+import math
 import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import NoReturn
 
 import orjson
 
@@ -24,13 +26,14 @@ from tests.system.chaos.acts import Acts
 from tests.system.chaos.audit import audited, evidence_of
 from tests.system.chaos.report import Report, results
 from tests.system.chaos.town import Town
-from tests.system.installation import holdfast
+from tests.system.installation import OWN_TERMINALS, holdfast
 
 QUIET_S_MAX = 150.0
 """Reversals towards the issuer are repeated after 5, 10, 20, 40 s …"""
 LOOK_EVERY_S = 0.2
 IN_DOUBT = ({"outcome": "asked"}, {"outcome": "unknown"}, {"undo": "owed"}, {"delivery": "owed"})
 NO_SPACE = "No space left on device"
+MINUTES_MIN, MINUTES_MAX = 0.1, 1440.0
 
 
 class Options(argparse.Namespace):
@@ -45,13 +48,37 @@ class Options(argparse.Namespace):
 
 def options() -> Options:
     """What was asked for."""
-    parser = argparse.ArgumentParser(prog="script/chaos", description="Break anything, then audit everything.")
-    parser.add_argument("--minutes", type=float, default=5.0, help="minutes of traffic and misfortune")
+    parser = OneLine(prog="script/chaos", description="Break anything, then audit everything.", allow_abbrev=False)
+    parser.add_argument("--minutes", type=minutes, default=5.0, help="minutes of traffic and misfortune")
     parser.add_argument("--seed", type=int, default=1, help="draws the schedule")
-    parser.add_argument("--terminals", type=int, default=20)
+    parser.add_argument("--terminals", type=terminals, default=20)
     parser.add_argument("--json", action="store_true", help="one object instead of lines")
-    parser.add_argument("folder", nargs="?", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--inside", dest="folder", default="", help=argparse.SUPPRESS)
     return parser.parse_args(namespace=Options())
+
+
+class OneLine(argparse.ArgumentParser):
+    """What is wrong is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit code 2."""
+        self.exit(2, f"chaos: {message}: see {self.prog} --help\n")
+
+
+def minutes(text: str) -> float:
+    """How long it lasts."""
+    value = float(text)
+    if not (math.isfinite(value) and MINUTES_MIN <= value <= MINUTES_MAX):
+        raise argparse.ArgumentTypeError(f"{text} is not {MINUTES_MIN:g} to {MINUTES_MAX:g}")
+    return value
+
+
+def terminals(text: str) -> int:
+    """How many work."""
+    value = int(text)
+    if not 1 <= value <= OWN_TERMINALS:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 to {OWN_TERMINALS}")
+    return value
 
 
 def main() -> int:
@@ -60,7 +87,7 @@ def main() -> int:
     if chosen.folder:
         return asyncio.run(run(chosen))
     try:
-        return disk.run_with_disks([sys.executable, "-m", "tests.system.chaos", *sys.argv[1:]])
+        return disk.run_with_disks([sys.executable, "-m", "tests.system.chaos", *sys.argv[1:], "--inside"])
     except disk.NoDisk as no:
         sys.stderr.write(f"chaos: {no}\n")
         return 4
