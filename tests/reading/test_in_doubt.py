@@ -56,6 +56,7 @@ async def test_a_request_goes_from_one_doubt_to_the_next_and_out_of_it(any_groun
     await town.pass_time(0)
     (undo,) = await open_at(any_ground)
     assert (undo.what, undo.key, undo.kind, undo.attempts) == ("reversal", key, "pre-authorization", 1)
+    assert undo.since_us == asked.since_us, "the doubt goes on"
     assert "acknowledges" in undo.next_action
     assert undo.due_us is not None
     assert town.now_us < undo.due_us <= town.now_us + Policy().undo_repeat_us
@@ -164,6 +165,7 @@ async def test_a_request_in_flight_and_then_its_reversal(place: Path | None) -> 
     world.later(31)
     (reversal,) = await open_of(world, place)
     assert (reversal.what, reversal.key, reversal.kind) == ("reversal", asked.key, asked.kind)
+    assert reversal.since_us == asked.since_us, "the doubt goes on"
     assert reversal.reason == "the acquirer did not answer in time"
     world.later(1)
     assert (await open_of(world, place))[0].attempts == 1

@@ -4,7 +4,8 @@ Rule 1: whatever is open waits under a due row or is named by its terminal's own
 millions for it. A finding is a rare kind of entry, which has an index.
 Rule 2: in doubt is what somebody was sent, or is about to be, and has not acknowledged. A release that waits for its
 day and a finding are open and not in doubt: the one was not sent yet, of the other a person is the owner.
-Rule 3: a hold that stands is neither: it ends by itself. So an issuer, which waits for nothing else, has nothing open.
+Rule 3: a doubt is as old as the request that it is about, through all that is done to end it.
+Rule 4: a hold that stands is neither: it ends by itself. So an issuer, which waits for nothing else, has nothing open.
 """
 
 from collections import Counter
@@ -139,11 +140,11 @@ async def at_acquirer(reader: Reader) -> list[Open]:
 
 def _of_request(request: Request, due: Due, waits: str) -> Open:
     what = _what_waits(request, waits)
-    since_us, in_doubt = due.since_us, True
+    since_us, in_doubt = request.at_us, True
     if what == RELEASED:
         # It waits for the day after its completion, and is in doubt from the first time it was sent.
         in_doubt = due.attempts > 0
-        since_us += Policy().release_after_us if in_doubt else 0
+        since_us = due.since_us + (Policy().release_after_us if in_doubt else 0)
     return Open(
         ACQUIRER,
         what,
@@ -243,10 +244,10 @@ async def _of_device(reader: Reader, device: Device) -> list[Open]:
         # What is in flight of a settlement, or of a sign-on, is no request of its own.
         if sale is not None and (what != UNANSWERED or sale.kind in BY_NAME):
             undone = await reader.row(SALES, sale.reverses) if sale.reverses else None
-            items.append(_of_sale(undone or sale, what, sale.at_us, device, due.get(waits[what])))
+            items.append(_of_sale(undone or sale, what, device, due.get(waits[what])))
     told: list[Sale] = await reader.select(SALES, {"delivery": OWED})
     return items + [
-        _of_sale(sale, REFUNDED if sale.kind == REFUND.name else ADVISED, sale.at_us, device, due.get(TOLD_NEXT))
+        _of_sale(sale, REFUNDED if sale.kind == REFUND.name else ADVISED, device, due.get(TOLD_NEXT))
         for sale in told
         if sale.trace_key != device.in_flight
     ]
@@ -261,7 +262,7 @@ async def _of_mending(reader: Reader, device: Device, due: Due | None) -> list[O
     first = "" if device.signed_on else SIGN_ON_FIRST
     items = [_of_journal(device, since_us, first + REBUILT_NEXT, due)]
     if sale is not None:
-        items.append(_of_sale(sale, UNANSWERED, sale.at_us, device, due)._replace(next_action=first + DOUBTFUL_NEXT))
+        items.append(_of_sale(sale, UNANSWERED, device, due)._replace(next_action=first + DOUBTFUL_NEXT))
     return items
 
 
@@ -272,7 +273,7 @@ def _of_journal(device: Device, since_us: int, next_action: str, due: Due | None
     return Open(TERMINAL, MENDING, True, device.terminal_id, *about, since_us, *said)
 
 
-def _of_sale(sale: Sale, what: str, since_us: int, device: Device, due: Due | None) -> Open:
+def _of_sale(sale: Sale, what: str, device: Device, due: Due | None) -> Open:
     kind = BY_NAME.get(sale.kind)
     next_action = NEXT_AT_TERMINAL[what]
     if what == UNANSWERED and kind is not None and kind.silence is Silence.REPEATED:
@@ -290,7 +291,7 @@ def _of_sale(sale: Sale, what: str, since_us: int, device: Device, due: Due | No
         sale.amount_minor,
         sale.currency,
         sale.card,
-        since_us,
+        sale.at_us,
         f"cashier of {device.terminal_id}" if what == SETTLING else f"terminal {device.terminal_id}",
         next_action,
         due.due_us if due is not None else None,
