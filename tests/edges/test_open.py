@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from holdfast.clock import HOUR_US, MINUTE_US, SECOND_US
 from holdfast.domain.records import TERMINAL_TABLES
 from holdfast.edges import cli
 from holdfast.edges.opened import span
-from holdfast.edges.status import print_status, recorded
+from holdfast.edges.status import print_status, process_status, recorded
+from holdfast.runtime.config import door_of
+from holdfast.runtime.datafolder import DataFolder
 from holdfast.runtime.roles import RoleDsns
 from holdfast.store.sqlite import SqliteStore
 from tests.edges.test_register import Command, Lived, Printed, lived_in, typed
@@ -157,6 +160,16 @@ def test_status_counts_what_somebody_must_see_to(traded: Lived, capsys: pytest.C
     assert "in doubt: 2, see `holdfast open`\n" in told
     assert "not acknowledged yet: 1 advices, 2 releases\n" in told
     assert "batches not settled: 2, the oldest since 2026-11-18T19:06:40" in told
+
+
+async def test_a_process_that_stands_still_is_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("holdfast.edges.status.STATUS_TIMEOUT_S", 0.1)
+    folder = DataFolder(tmp_path / "data")
+    assert await process_status(folder, "acquirer-1") == {"process": "acquirer-1", "says": "does not answer"}
+    with socket.socket(socket.AF_UNIX) as standing:
+        standing.bind(str(door_of(folder, "acquirer-1")))
+        standing.listen()
+        assert str((await process_status(folder, "acquirer-1"))["says"]).startswith("silent for")
 
 
 def test_verify_adds_everything_up(traded: Lived, typed: Command) -> None:

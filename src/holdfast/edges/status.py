@@ -115,11 +115,13 @@ async def gathered(data: Path | None, db: str, keys: Path | None) -> dict[str, A
 
 
 async def process_status(folder: DataFolder, name: str) -> dict[str, Any]:
-    """What one process says at its door, or that it does not answer."""
+    """What one process says at its door, or that it does not answer; one that is stopped lets us in and is silent."""
     try:
         answer = await call(door_of(folder, name), STATUS, timeout_s=STATUS_TIMEOUT_S)
     except Unreachable:
         answer = {"ok": False, "reason": "does not answer"}
+    if answer.get("unknown"):
+        answer["reason"] = f"silent for {STATUS_TIMEOUT_S:.0f} s: it runs and says nothing"
     if answer.pop("ok"):
         return answer | {"says": "serving"}
     notice = read_file(issuer_notice_of(folder)) if name == ISSUER else None
