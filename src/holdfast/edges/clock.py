@@ -5,6 +5,7 @@ import re
 import secrets
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,6 +31,7 @@ from holdfast.runtime.config import ACQUIRER, ISSUER, Notice, door_of, installat
 from holdfast.runtime.continuity import RETIRED
 from holdfast.runtime.datafolder import DataFolder
 from holdfast.runtime.door import STATUS, call
+from holdfast.runtime.pos import FOLDER
 from holdfast.runtime.roles import RoleDsns
 
 FOLLOW_PATIENCE_S = 20.0
@@ -79,14 +81,23 @@ def advance(
     folder = DataFolder(data_path(data or data_before), create=False)
     span_us = parse_span(span)
     name = parse_id(name) if name is not None else secrets.token_hex(4)
-    for followers in terminals or ():
-        if is_sandbox(folder.path):
-            follow(DataFolder(followers.expanduser()).path, folder.path)
+    if is_sandbox(folder.path):
+        for followers in folders_of_terminals(terminals or ()):
+            follow(followers, folder.path)
     done = asyncio.run(advanced(folder, span_us, name))
     if json or json_before:
         print_json(done)
     else:
         print_advance(done)
+
+
+def folders_of_terminals(named: Iterable[Path]) -> list[Path]:
+    """The folders that --terminals names; BadInput for one in which no terminal was ever used."""
+    folders = [path.expanduser().resolve() for path in named]
+    for folder in folders:
+        if not any((folder / FOLDER).glob("*.sqlite")):
+            raise BadInput(f"no terminal was ever used in {folder}: --terminals is what they have as --data")
+    return folders
 
 
 def parse_span(text: str) -> int:

@@ -1,0 +1,58 @@
+"""`holdfast clock` as far as it goes while nothing runs: whose clock is advanced, and what is refused before it is."""
+
+from pathlib import Path
+
+import pytest
+
+from holdfast.edges import cli
+from holdfast.runtime.business_clock import BusinessClock, followed_by, recall
+from holdfast.runtime.datafolder import DataFolder
+from holdfast.runtime.pos import FOLDER
+from tests.edges.test_register import Command, Printed
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Path:
+    """The data folder of a sandbox in which nothing runs."""
+    folder = DataFolder(tmp_path / "try").path
+    recall(folder, ())
+    return folder
+
+
+@pytest.fixture
+def advance(sandbox: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Types `holdfast clock advance WORDS` about the sandbox."""
+
+    def run(*words: str) -> Printed:
+        monkeypatch.setattr("sys.argv", ["holdfast", "clock", "advance", *words, "--data", str(sandbox)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        printed = capsys.readouterr()
+        return Printed(int(ended.value.code or 0), printed.out, printed.err)
+
+    return run
+
+
+def used(folder: Path) -> Path:
+    """A folder with a terminal in it."""
+    (folder / FOLDER).mkdir(parents=True)
+    (folder / FOLDER / "T0000001.sqlite").touch()
+    return folder
+
+
+def test_a_folder_without_terminals_is_refused_before_anything_is_advanced(
+    sandbox: Path, advance: Command, tmp_path: Path
+) -> None:
+    till, empty, none = used(tmp_path / "till"), tmp_path / "empty", tmp_path / "none"
+    empty.mkdir()
+    for folder in (empty, none):
+        ran = advance("31d", "--terminals", str(till), "--terminals", str(folder))
+        assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
+        assert f"no terminal was ever used in {folder}" in ran.err
+    assert BusinessClock(sandbox).advances == ()
+    assert not none.exists()
+    assert list(empty.iterdir()) == []
+    assert followed_by(till) is None
+    assert advance("31d", "--terminals", str(till)).code == 0
+    assert followed_by(till) == sandbox
+    assert sorted(path.name for path in till.iterdir()) == ["clock.json", FOLDER]
