@@ -56,3 +56,11 @@ def test_a_folder_without_terminals_is_refused_before_anything_is_advanced(
     assert advance("31d", "--terminals", str(till)).code == 0
     assert followed_by(till) == sandbox
     assert sorted(path.name for path in till.iterdir()) == ["clock.json", FOLDER]
+
+
+def test_a_clock_only_goes_forward(sandbox: Path, advance: Command) -> None:
+    for words in (("-1d",), ("-2h30m", "--json")):
+        ran = advance(*words)
+        assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
+        assert "a clock only goes forward" in ran.err
+    assert BusinessClock(sandbox).advances == ()

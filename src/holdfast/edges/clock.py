@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from holdfast.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, rfc3339
 from holdfast.domain.tables import DUE
@@ -42,11 +43,23 @@ STATUS_TIMEOUT_S = 2.0
 ID_CHARS_MAX = 64
 
 _SPAN = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?", re.ASCII)
+_BACKWARDS = re.compile(r"-\d.*")
 _SIZES_US = (DAY_US, HOUR_US, MINUTE_US, SECOND_US)
 
 # ruff: noqa: S608 - the name in the statement comes from our own table definitions
 _DUE_BETWEEN = f"SELECT count(*) FROM {DUE.name} WHERE due_us > $1 AND due_us <= $2"
 _HOLDERS = "SELECT DISTINCT holder FROM logs WHERE lease_until_us > extract(epoch FROM clock_timestamp()) * 1000000"
+
+
+class Forward(TyperCommand):
+    """A span with a minus is told what it is: it is no option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """BadInput where time would run backwards."""
+        for backwards in filter(_BACKWARDS.fullmatch, args):
+            parse_span(backwards)
+        return super().parse_args(ctx, args)
+
 
 app = typer.Typer(
     help="Business time: show it, and in a sandbox advance it.", add_completion=False, rich_markup_mode=None
@@ -62,7 +75,7 @@ def clock(context: typer.Context, data: DataOption = None, json: JsonOption = Fa
     show(shown(DataFolder(data_path(data), create=False).path), json)
 
 
-@app.command("advance")
+@app.command("advance", cls=Forward)
 def advance(
     context: typer.Context,
     span: Annotated[str, typer.Argument(help="How far: 30d, 12h, 90m, 45s, or some of them like 1d12h.")],
@@ -102,6 +115,8 @@ def folders_of_terminals(named: Iterable[Path]) -> list[Path]:
 
 def parse_span(text: str) -> int:
     """`1d12h` -> microseconds; BadInput for what is no span, none at all, or more than a year."""
+    if _BACKWARDS.fullmatch(text):
+        raise BadInput(f"{text!r} is no span of time: a clock only goes forward")
     found = _SPAN.fullmatch(text)
     if found is None or not text:
         raise BadInput(f"{text!r} is not a span of time, like 30d, 12h, 90m, 45s or 1d12h")
@@ -202,8 +217,8 @@ async def followed(folder: DataFolder, notice: Notice, made: Advance) -> None:
         left = [name for name in left if not await has_followed(door_of(folder, name), folder, made)]
         if left and time.monotonic() > until_s:
             raise Unreachable(
-                f"the clock is advanced to {rfc3339(made.to_us)}, and {', '.join(left)} not seen to follow within "
-                f"{FOLLOW_PATIENCE_S:.0f} s: see `holdfast status`; they follow once they run again"
+                f"the clock is advanced to {rfc3339(made.to_us)}; within {FOLLOW_PATIENCE_S:.0f} s these did not "
+                f"follow: {', '.join(left)}; they do once they run again: see `holdfast status`"
             )
         await asyncio.sleep(POLL_S)
 
