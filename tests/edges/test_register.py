@@ -10,10 +10,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from holdfast.domain.commands import FINDING
+from holdfast.clock import DAY_US, HOUR_US, SECOND_US, rfc3339
+from holdfast.domain.commands import AUDIT, FINDING
 from holdfast.edges import cli
 from holdfast.edges import register_output as show_as
 from holdfast.keys.file import FileKeys
+from holdfast.parties.advancing import ADVANCED
+from holdfast.reading.timeline import Detail
 from holdfast.reading.views import EntryRow
 from holdfast.register import proof as proofs
 from holdfast.runtime.config import without_login
@@ -335,3 +338,17 @@ def test_verify_of_an_installation_with_other_keys_fails(lived: Lived, typed: Co
     printed = typed("verify", "--json", *lived.options[:2], "--keys", str(tmp_path / "keys"))
     assert printed.code == 1
     assert "does not hold for the key" in str(printed.lines[0]["problems"])
+
+
+def test_an_advance_of_the_clock_is_told_in_times_and_a_span(capsys: pytest.CaptureFixture[str]) -> None:
+    from_us = 1_798_088_878 * SECOND_US
+    to_us = from_us + 31 * DAY_US + HOUR_US
+    said = {"phase": ADVANCED, "actor": "operator", "advance": "x", "machine": from_us, "from": from_us, "to": to_us}
+    nothing = (None,) * 5
+    row = EntryRow("A-000009", rfc3339(to_us), "2026-12-24", "12:00:00", AUDIT, ADVANCED, *nothing, "00" * 32, said)
+    show_as.print_rows([row], entries=True)
+    assert f"{ADVANCED} by 31d1h" in capsys.readouterr().out
+    show_as.print_detail(Detail(row, None, None, [], [], True))
+    told = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines()}
+    assert told["advanced"] == ["by", "31d1h"]
+    assert (told["from"], told["to"], told["machine"]) == ([rfc3339(from_us)], [rfc3339(to_us)], [rfc3339(from_us)])

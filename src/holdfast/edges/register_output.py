@@ -28,11 +28,13 @@ from holdfast.domain.commands import (
 from holdfast.domain.hold import State
 from holdfast.edges.output import person
 from holdfast.money import format_amount
+from holdfast.parties.advancing import ADVANCED
 from holdfast.reading.audit import Audited
 from holdfast.reading.batches import BatchRow
 from holdfast.reading.timeline import Detail, HoldRow
 from holdfast.reading.views import EntryRow, RegisterRow
 from holdfast.register.checkpoint import parse
+from holdfast.runtime.business_clock import spelled
 from holdfast.store.interface import Checkpoint
 from holdfast.wire.settlement import ClassTotals, Totals
 
@@ -63,6 +65,11 @@ FACTS_ONLY = frozenset({SIGN_ON, SIGN_OFF, DOWNLOAD, RECORDS, RELEASE, EXPIRY, F
 RIGHT = frozenset({"amount", "entries"})
 IDS = frozenset({"entry", "batch", "log", "trace key", "when", "due"})
 """Columns that are never broken: what stands in them is copied."""
+
+TIMES = frozenset({"due", "from", "to", "machine"})
+"""Facts that are an instant, microseconds since 1970: when a finding is due; whence and whither a clock was advanced,
+and when that was by the machine's.
+"""
 
 WIDTH_FOR = {"terminal": 90, "hold": 100}
 """Columns that a screen has room for from so many characters on."""
@@ -144,7 +151,7 @@ def _print_entries(rows: Iterable[EntryRow]) -> None:
 
 
 def _entry_cells(row: EntryRow) -> list[str | Text]:
-    told = dict.fromkeys(filter(None, (row.phase, row.outcome, row.response_code)))
+    told = dict.fromkeys(filter(None, (row.phase, row.outcome, row.response_code, *_advanced(row))))
     happened = Text(" ".join(told), style=COLOURS.get(row.outcome or "", ""))
     return [
         row.entry,
@@ -154,6 +161,11 @@ def _entry_cells(row: EntryRow) -> list[str | Text]:
         _money(row.amount),
         row.trace_key or "",
     ]
+
+
+def _advanced(row: EntryRow) -> list[str]:
+    """How far, where the clock was advanced."""
+    return [f"by {spelled(row.facts['to'] - row.facts['from'])}"] if row.phase == ADVANCED else []
 
 
 def _when(row: RegisterRow | EntryRow) -> str:
@@ -180,7 +192,8 @@ def print_detail(detail: Detail) -> None:
     """The entry's own fields, the near misses, and the timeline."""
     console = person()
     facts = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for name, value in (*_headline(detail), *sorted(detail.entry.facts.items())):
+    advanced = [("advanced", said) for said in _advanced(detail.entry)]
+    for name, value in (*_headline(detail), *advanced, *sorted(detail.entry.facts.items())):
         if name not in ("log", "number", "candidates", "at", "kind"):
             facts.add_row(Text(name, style="bold"), Text(fact(name, value)))
     facts.add_row(Text("leaf", style="bold"), Text(detail.entry.leaf))
@@ -204,7 +217,7 @@ def fact(name: str, value: Any) -> str:
     """One fact of an entry as a person reads it: money with its point, hold and batch in words, the rest as JSON."""
     if name == "amount" and isinstance(value, int):
         return format_amount(value)
-    if name == "due" and isinstance(value, int):
+    if name in TIMES and isinstance(value, int):
         return rfc3339(value)
     if name == "hold" and isinstance(value, dict):
         return _hold(value)
