@@ -181,7 +181,7 @@ def test_a_folder_that_is_in_use(shared: Installation) -> None:
     ("words", "code", "says"),
     [
         (("--pos", "9000"), 2, "a host and a port"),
-        (("--pos", "127.0.0.1:99999"), 2, "between 1 and 65535"),
+        (("--pos", "127.0.0.1:99999"), 2, "between 0 and 65535"),
         (("--pos", "192.0.2.1:9000"), 4, "cannot listen"),
         (("--db", "mysql://x"), 2, "postgresql://"),
         (("--db", "postgresql://x:y@127.0.0.1:1/z", "--pos", "127.0.0.1:0"), 4, "cannot be reached"),

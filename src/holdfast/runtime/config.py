@@ -48,7 +48,7 @@ def parse_address(text: str, any_port: bool = False) -> Address:
     if not colon or not host or (":" in host and not bracketed) or not (port.isascii() and port.isdecimal()):
         raise BadInput(f"address {text!r} is not a host and a port, like 127.0.0.1:9000")
     if not (0 < int(port) <= 0xFFFF or (any_port and int(port) == 0)):
-        raise BadInput(f"address {text!r}: a port is between 1 and 65535")
+        raise BadInput(f"address {text!r}: a port is between {0 if any_port else 1} and 65535")
     return Address(host, int(port))
 
 
