@@ -10,8 +10,9 @@ import pytest
 from holdfast.clock import HOUR_US, MINUTE_US, SECOND_US
 from holdfast.domain.records import TERMINAL_TABLES
 from holdfast.edges import cli
-from holdfast.edges.opened import span
+from holdfast.edges.opened import print_open, span
 from holdfast.edges.status import print_status, process_status, recorded
+from holdfast.reading.in_doubt import Open
 from holdfast.runtime.config import door_of
 from holdfast.runtime.datafolder import DataFolder
 from holdfast.runtime.roles import RoleDsns
@@ -239,6 +240,25 @@ def test_open_shows_what_it_can_and_says_whom_it_could_not_ask(traded: Lived, op
 async def an_idle_terminal(path: Path) -> None:
     """The file of a terminal that was never loaded."""
     await SqliteStore(path, TERMINAL_TABLES).close()
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+def test_a_trace_key_is_not_broken_however_much_there_is_to_say(
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("holdfast.edges.output.PIPE_COLUMNS", columns)
+    key, terminal = "T0000001/000001/000123/0100", ("terminal", "reversal", True, "T0000001")
+    sale = ("moto-pre-authorization", 123_456_00, "156", "6200…0005")
+    next_action = "the terminal signs on; then the reversal is repeated until the acquirer acknowledges it"
+    waits = Open(*terminal, key, None, *sale, 0, "terminal T0000001", next_action, SECOND_US, 7, "no answer")
+    why = "the issuer refuses the reversal of a pre-authorization again and again, whatever it is told"
+    found = ("acquirer", "finding", False, "T0000001", key, "A-000123", None, None, None, None)
+    finding = Open(*found, 0, "operations", "ask the issuer what it booked", SECOND_US, 0, why)
+    print_open([waits, finding], 3 * SECOND_US)
+    printed = capsys.readouterr().out
+    assert printed.count(f" {key} ") == 2
+    assert max(map(len, printed.splitlines())) <= columns
+    assert "whatever it" in printed
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ anything open; what could be read is shown all the same.
 
 import asyncio
 import sys
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,6 +44,9 @@ MOMENT_US = 2 * SECOND_US
 
 SHOWN_MAX = 100
 """So many are shown to a person, the oldest; `--json` gives all."""
+
+ABOUT_CHARS = 28
+"""How wide sentences about an item are: a trace key is not much narrower, and never broken, for it is copied."""
 
 IN_CHINESE = {
     "answer": "未明",
@@ -160,7 +164,7 @@ def print_open(items: Sequence[Open], now_us: int) -> None:
     """A table, the oldest first, and a line that adds it up."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="bold")
     for column in ("since", "what", "about", "owner", "next action", "due"):
-        table.add_column(column, overflow="fold", no_wrap=column in ("since", "what", "due"))
+        table.add_column(column, overflow="fold", no_wrap=column in ("since", "what", "about", "due"))
     for item in items[:SHOWN_MAX]:
         table.add_row(*map(Text, cells(item, now_us)))
     console = person()
@@ -174,7 +178,7 @@ def cells(item: Open, now_us: int) -> tuple[str, ...]:
     """One row of the table."""
     amount = f" {format_amount(item.amount_minor)}" if item.amount_minor else ""
     told = f"{item.kind}{amount}" if item.kind else f"{item.entry}: {item.reason}"
-    about = "\n".join(filter(None, (item.key, told)))
+    about = "\n".join(filter(None, (item.key, *textwrap.wrap(told, ABOUT_CHARS, break_on_hyphens=False))))
     chinese = NOT_YET_REGISTERED if (item.party, item.what) == (TERMINAL, ADVISED) else IN_CHINESE[item.what]
     since = f"{rfc3339(item.since_us)[5:16].replace('T', ' ')}\n{span(now_us - item.since_us)} ago"
     return since, f"{item.what}\n{chinese}", about, item.owner, item.next_action, due_in_words(item, now_us)
