@@ -1,5 +1,7 @@
 """A terminal's journal with a byte flipped, cut short or torn: it is said, mended, and nothing is thrown away."""
 
+import contextlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,11 +10,12 @@ import pytest
 from holdfast.domain.journal import rebuild, without_secrets
 from holdfast.domain.records import DEVICES, SALES, TERMINAL_TABLES, Device, Sale
 from holdfast.domain.tables import DUE
-from holdfast.errors import KeyRefused, RegisterBroken, Unreachable
+from holdfast.errors import HoldfastError, KeyRefused, RegisterBroken, Unreachable
 from holdfast.keys.file import FileKeys
 from holdfast.runtime import journal_mend
-from holdfast.runtime.journal_check import DUE_KINDS, JOURNAL, damage_of, unbroken
+from holdfast.runtime.journal_check import DUE_KINDS, JOURNAL, damage_of, damage_said, unbroken
 from holdfast.runtime.journal_mend import Mended, made_sound, noted, recorded
+from holdfast.store.sqlite import SqliteReader
 from holdfast.store.sqlite_contents import Contents, contents_of
 from holdfast.store.sqlite_file import open_file
 from holdfast.store.sqlite_wal import index_of, wal_of
@@ -57,7 +60,7 @@ def cut(path: Path, left: float) -> None:
 
 def change(path: Path, statement: str, *arguments: object) -> None:
     """Damage that a disk would not do, but that is found like one."""
-    connection = open_file(path, "rw")
+    connection = open_file(path)
     connection.execute(statement, arguments)
     connection.close()
 
@@ -214,6 +217,38 @@ async def test_a_torn_last_write(tmp_path: Path, world: PosWorld) -> None:
         assert wal_of(aside).read_bytes() == log[:cut]
         assert index_of(aside).exists()
         assert not wal_of(torn).exists() or not wal_of(torn).stat().st_size
+
+
+async def look(path: Path) -> None:
+    """What shows a terminal's file without having it in use."""
+    with contextlib.suppress(HoldfastError):
+        reader = SqliteReader(path)
+        await reader.logs()
+        await reader.close()
+
+
+@pytest.mark.parametrize("left", [0.0, 0.3, 0.5, None])
+@pytest.mark.parametrize("index", ["as it was", "of an earlier run", "gone"])
+async def test_who_looks_at_a_torn_log_leaves_what_shows_it(
+    tmp_path: Path, world: PosWorld, left: float | None, index: str
+) -> None:
+    path = tmp_path / "T0000001.sqlite"
+    killed_file(path, world)
+    if left is None:
+        wal_of(path).unlink()
+    else:
+        os.truncate(wal_of(path), int(wal_of(path).stat().st_size * left))
+    if index == "of an earlier run":
+        os.utime(index_of(path), (1, 1))
+    elif index == "gone":
+        index_of(path).unlink()
+    says = damage_said(path, KEYS, world.now_us)
+    assert ("the last write is torn" in says) is (index != "gone" or left not in (0.0, None))
+    for _ in range(2):
+        await look(path)
+        assert damage_said(path, KEYS, world.now_us) == says
+    if "the last write is torn" in says:
+        assert (await mended(path, world, load_again=True)).says in says
 
 
 async def test_a_card_or_key_that_does_not_open_any_more_is_left_out(path: Path, world: PosWorld) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
 
 from holdfast.runtime.pos import file_of
 from holdfast.store.sqlite_wal import wal_of
@@ -87,7 +88,8 @@ def test_a_journal_of_which_nothing_is_left_is_loaded_again(shared: Installation
     assert aside.stat().st_size == 5000
 
 
-def test_a_torn_last_write(shared: Installation) -> None:
+@pytest.mark.parametrize("left", [0.0, 0.5, 0.99])
+def test_a_torn_last_write(shared: Installation, left: float) -> None:
     terminal_id, pan = loaded(shared), shared.new_card()
     pre_auth(shared, terminal_id, pan)
     options = ("--id", terminal_id, "--data", str(shared.tills), "--host", shared.at)
@@ -96,7 +98,9 @@ def test_a_torn_last_write(shared: Installation) -> None:
     wait_until("it writes", lambda: has_written(shared, terminal_id))
     staying.send_signal(signal.SIGKILL)
     staying.communicate()
-    os.truncate(wal_of(path), wal_of(path).stat().st_size - 100)
+    os.truncate(wal_of(path), int(wal_of(path).stat().st_size * left))
+    for what in ("journal", "last"):
+        assert "the last write is torn" in shared.terminal(terminal_id, what, expect=1).err, "looking changes nothing"
     done = pre_auth(shared, terminal_id, pan)
     assert "the last write is torn" in done.err
     assert done.json["outcome"] == "approved"

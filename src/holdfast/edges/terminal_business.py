@@ -4,11 +4,12 @@ import asyncio
 import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple, NoReturn
 
 import typer
 
-from holdfast.domain.records import DEVICES
+from holdfast.domain.records import DEVICES, Device
 from holdfast.edges.counter import Counter, Value, at_work
 from holdfast.edges.terminal_cards import Presented, asking_chip, card_of, pin_of, refuses
 from holdfast.errors import BadInput, HoldfastError
@@ -165,10 +166,20 @@ def parameters_of(counter: Counter) -> Parameters:
         # What was not closed well is checked before it is read: the terminal will say what it does not allow.
         return Parameters()
     try:
-        device = asyncio.run(SqliteReader(path).row(DEVICES, counter.terminal_id))
-        return parameters_from(device.parameters) if device is not None else Parameters()
+        device = asyncio.run(device_in(path, counter.terminal_id))
     except HoldfastError:
         return Parameters()
+    return parameters_from(device.parameters) if device is not None else Parameters()
+
+
+async def device_in(path: Path, terminal_id: str) -> Device | None:
+    """The terminal's own row in a file that is opened for writing next."""
+    reader = SqliteReader(path)
+    try:
+        device: Device | None = await reader.row(DEVICES, terminal_id)
+        return device
+    finally:
+        await reader.close()
 
 
 async def asked(pos: Pos, name: str, arguments: Mapping[str, Any], presented: Presented, operator: str) -> Value:

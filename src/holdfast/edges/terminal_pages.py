@@ -2,8 +2,8 @@
 
 import asyncio
 import sys
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -29,6 +29,8 @@ from holdfast.store.sqlite import SqliteReader
 from holdfast.wire.header import PROCESSING_REQUESTS
 from holdfast.wire.settlement import parse_totals
 
+T = TypeVar("T")
+
 LAST = "last"
 LAST_SETTLEMENT = "settlement"
 
@@ -49,9 +51,22 @@ def reading(counter: Counter) -> SqliteReader:
     return SqliteReader(path)
 
 
+def told_by(counter: Counter, ask: Callable[[SqliteReader], Awaitable[T]]) -> T:
+    """What the terminal's file says."""
+
+    async def asked() -> T:
+        reader = reading(counter)
+        try:
+            return await ask(reader)
+        finally:
+            await reader.close()
+
+    return asyncio.run(asked())
+
+
 def device_of(counter: Counter) -> Device:
     """The terminal's own row."""
-    device: Device | None = asyncio.run(reading(counter).row(DEVICES, counter.terminal_id))
+    device: Device | None = told_by(counter, lambda reader: reader.row(DEVICES, counter.terminal_id))
     if device is None:
         raise BadInput(f"terminal {counter.terminal_id} was never loaded")
     return device
@@ -59,7 +74,7 @@ def device_of(counter: Counter) -> Device:
 
 def sale_of(counter: Counter, key: str) -> Sale:
     """One of its requests, or BadInput."""
-    sale: Sale | None = asyncio.run(reading(counter).row(SALES, str(parse_trace_key(key))))
+    sale: Sale | None = told_by(counter, lambda reader: reader.row(SALES, str(parse_trace_key(key))))
     if sale is None:
         raise BadInput(f"no request of terminal {counter.terminal_id} is {key}")
     return sale
@@ -103,7 +118,8 @@ def receipt(
         answer = parse_totals(sale.host_totals) if sale.host_totals else None
         text = settlement_slip(sale, device, parse_totals(sale.totals or ""), answer, counter.language, reprint=True)
     else:
-        about = asyncio.run(reading(counter).select(SALES, {"hold": sale.hold})) if sale.hold else ()
+        held = {"hold": sale.hold or ""}
+        about = told_by(counter, lambda reader: reader.select(SALES, held)) if sale.hold else ()
         text = slip(with_held(sale, about), device, counter.language, reprint=True)
     print_json({"trace_key": key, "receipt": text}) if counter.json else sys.stdout.write(text)
 
@@ -114,7 +130,7 @@ def last(
 ) -> None:
     """The last requests, the newest first. 交易查询"""
     counter: Counter = context.obj
-    rows: list[Sale] = asyncio.run(reading(counter).select(SALES, {}, order="sequence"))
+    rows: list[Sale] = told_by(counter, lambda reader: reader.select(SALES, {}, order="sequence"))
     sales = [sale for sale in rows if sale.batch][:count]
     if counter.json:
         for sale in sales:
@@ -142,7 +158,7 @@ def totals(context: typer.Context) -> None:
     """The totals of the batch, as this terminal has them. 交易汇总"""
     counter: Counter = context.obj
     device = device_of(counter)
-    sales = asyncio.run(reading(counter).select(SALES, {"batch": device.batch}))
+    sales = told_by(counter, lambda reader: reader.select(SALES, {"batch": device.batch}))
     counted = in_words(totals_of(sales))
     waits = sum(bool(sale.delivery) for sale in sales)
     if counter.json:
@@ -196,13 +212,12 @@ def journal(context: typer.Context) -> None:
     """The terminal's journal, oldest first. 终端流水"""
     counter: Counter = context.obj
 
-    async def all_entries() -> list[dict[str, Any]]:
-        reader = reading(counter)
+    async def all_entries(reader: SqliteReader) -> list[dict[str, Any]]:
         heads = await reader.logs()
         entries = [await reader.entries(head.log, 1, head.frontier.size) for head in heads]
         return [decode_strict(entry.body) for log in entries for entry in log]
 
-    entries = asyncio.run(all_entries())
+    entries = told_by(counter, all_entries)
     if counter.json:
         for entry in entries:
             print_json(entry)

@@ -15,7 +15,7 @@ from holdfast.errors import RegisterBroken, Unreachable
 from holdfast.register.tree import Node
 from holdfast.store.columns import CHECKPOINTS, ENTRIES, LOGS, NODES, CheckpointRow, LogRow, quoted, shape_of
 from holdfast.store.sqlite import rows_made
-from holdfast.store.sqlite_file import is_as_made, is_of_another, open_file, primary_code
+from holdfast.store.sqlite_file import is_as_made, is_of_another, open_to_look, primary_code
 from holdfast.store.sqlite_wal import committed_pages, why_torn
 
 _OF_THE_MACHINE = frozenset(
@@ -122,7 +122,7 @@ def values_of(path: Path, table: Table, columns: Sequence[str], keys: Sequence[K
 
 def _opened(path: Path) -> sqlite3.Connection:
     try:
-        return open_file(path, "ro")
+        return open_to_look(path)
     except RegisterBroken:
         raise AssertionError("SQLite reads nothing before it is asked") from None
 

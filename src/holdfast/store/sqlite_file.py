@@ -2,6 +2,9 @@
 
 SQLite needs no migration tool: `user_version` says which shape a file has. A new file gets the newest shape at once, an
 older one goes through the steps that it lacks, forward only, each in one transaction.
+
+Who only reads leaves the index of the log as it is: it alone tells how many pages were committed (see `sqlite_wal`).
+SQLite would make it anew from what is left of the log.
 """
 
 import fcntl
@@ -15,6 +18,7 @@ from zlib import crc32
 from holdfast.domain.tables import Table
 from holdfast.errors import CommitUnknown, Conflict, RegisterBroken, StoreError, Unreachable
 from holdfast.store.columns import SQLITE_TYPES, create_sqlite, shapes_of
+from holdfast.store.sqlite_wal import index_of
 
 STEPS: tuple[str, ...] = ()
 """What leads from shape 1 to 2, from 2 to 3, …: scripts that are never changed once released."""
@@ -61,7 +65,7 @@ def connect(path: Path, tables: Sequence[Table], first: str) -> sqlite3.Connecti
         _make_private(path)
     except OSError as error:
         raise Unreachable(f"terminal file {path} cannot be opened: {error.strerror}") from error
-    connection = open_file(path, "rw")
+    connection = open_file(path)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
@@ -81,7 +85,7 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     """Open an existing file so that nothing can be written through it."""
     if not path.is_file():
         raise Unreachable(f"terminal file {path} does not exist: the terminal has not been used yet")
-    connection = open_file(path, "ro")
+    connection = open_to_look(path)
     try:
         connection.execute("PRAGMA query_only = ON")
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
@@ -128,10 +132,29 @@ def primary_code(error: sqlite3.Error) -> int:
     return error_code(error) & 0xFF
 
 
-def open_file(path: Path, mode: str) -> sqlite3.Connection:
-    """A connection to an existing file, in autocommit; `mode` is "rw" or "ro"."""
+def open_file(path: Path) -> sqlite3.Connection:
+    """A connection to an existing file, in autocommit."""
+    return _opened(path, "mode=rw")
+
+
+def open_to_look(path: Path) -> sqlite3.Connection:
+    """The same for whoever changes nothing, not even the index of the log: an empty one stands for one that is gone.
+
+    In a process that looks at a file and then writes it, this must be closed before.
+    """
     try:
-        return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None)
+        # One that is there is not touched: to close it would drop the locks that SQLite has on it in this process.
+        os.close(os.open(index_of(path), os.O_CREAT | os.O_EXCL | os.O_RDONLY | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise Unreachable(f"terminal file {path} cannot be opened: {error.strerror}") from error
+    return _opened(path, "mode=ro&readonly_shm=1")
+
+
+def _opened(path: Path, how: str) -> sqlite3.Connection:
+    try:
+        return sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, isolation_level=None)
     except sqlite3.Error as error:
         refuse_file(error, path)
 
