@@ -93,6 +93,21 @@ wait 1 days
 time passes                                  -> none  released 1  T1/2.delivery done  T1/6.delivery done  due.release 0
 """
 
+VOIDED_FOR_GOOD = """
+rules rest=acquirer
+T1/1 places C1 500.00                             -> 00
+T1/2 completes T1/1 400.00                        -> 00  T1/2.delivery owed  due.release 1
+T1/3 voids-completion T1/2 400.00                 -> 00  T1/1.hold held
+wait 1 days
+time passes                                       -> none  released 0  due.release 1  # the void may still be reversed
+wait 1 days
+time passes                                       -> none  released 0  due.release 1  # ever longer, as it is less likely
+wait 29 days
+time passes                                       -> none  T1/1.hold expired
+wait 1 days
+time passes                                       -> none  released 0  T1/2.delivery done  due.release 0
+"""
+
 VOIDED = """
 T1/1 places C1 500.00                             -> 00
 T1/2 completes T1/1 460.50                        -> 00  T1/1.hold completed  T1.debit 460.50

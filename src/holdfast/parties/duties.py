@@ -94,9 +94,11 @@ def release(due: Due, trace_key: str, policy: Policy) -> Decision:
     post = standing_post(load(hold.acts)) if hold is not None else None
     stands = post is not None and post.by == request.asked_entry
     if not stands and hold is not None and hold.state == State.HELD:
-        # The completion was voided; should that be reversed, it leaves something again. That is soon or never.
-        wait_us = max(policy.release_after_us, turn.now_us - due.since_us)
-        return Step(write=(put(DUE, due._replace(due_us=turn.now_us + wait_us)),))
+        # The completion was voided; should that be reversed, it leaves something again. That is soon or never, and
+        # never once the hold has ended.
+        later_us = turn.now_us + max(policy.release_after_us, turn.now_us - due.since_us)
+        ended_us = max(hold.expires_us, turn.now_us + policy.release_after_us)
+        return Step(write=(put(DUE, due._replace(due_us=min(later_us, ended_us))),))
     if not stands:
         facts = {"trace_key": trace_key, "phase": "delivered", "actor": "system", "reason": "the completion was voided"}
         step, _ = book(RELEASE, facts, rows_of(request), turn)
