@@ -3,6 +3,7 @@
 Business time (what a slip and DE12/DE13 say) is local time of the installation, by default Asia/Shanghai.
 """
 
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -84,14 +85,26 @@ def date_of_mmdd(text: str, now_us: int, zone_name: str = DEFAULT_ZONE) -> date 
     MMDD carries no year (DE13, 61.3). Tomorrow is allowed because a terminal's clock may be ahead; everything later
     lies in the year before, which makes a December hold findable in January.
     """
-    if len(text) != 4 or not text.isdecimal() or not text.isascii():
-        return None
     latest = local(now_us, zone_name).date() + timedelta(days=1)
-    for year in range(latest.year, latest.year - 9, -1):
+    candidates = _dates_of_mmdd(text, range(latest.year, latest.year - 9, -1))
+    return next((candidate for candidate in candidates if candidate <= latest), None)
+
+
+def nearest_date_of_mmdd(text: str, now_us: int, zone_name: str = DEFAULT_ZONE) -> date | None:
+    """The date with that month and day that is nearest: what somebody calls today whose clock may differ from ours.
+
+    None where the years about this one have no such day.
+    """
+    today = local_date(now_us, zone_name)
+    candidates = _dates_of_mmdd(text, range(today.year - 1, today.year + 2))
+    return min(candidates, key=lambda candidate: abs(candidate - today), default=None)
+
+
+def _dates_of_mmdd(text: str, years: Iterable[int]) -> Iterator[date]:
+    if len(text) != 4 or not text.isdecimal() or not text.isascii():
+        return
+    for year in years:
         try:
-            candidate = date(year, int(text[:2]), int(text[2:]))
+            yield date(year, int(text[:2]), int(text[2:]))
         except ValueError:
             continue
-        if candidate <= latest:
-            return candidate
-    return None

@@ -53,6 +53,7 @@ def test_a_folder_without_terminals_is_refused_before_anything_is_advanced(
     assert not none.exists()
     assert list(empty.iterdir()) == []
     assert followed_by(till) is None
+    assert "--terminals" in advance("1d").out, "who follows is said"
     assert advance("31d", "--terminals", str(till)).code == 0
     assert followed_by(till) == sandbox
     assert sorted(path.name for path in till.iterdir()) == ["clock.json", FOLDER]

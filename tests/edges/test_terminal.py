@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 import typer
 
+from holdfast.clock import DAY_US, HOUR_US
 from holdfast.domain.commands import COMPLETION, MOTO, SALE
 from holdfast.edges import cli, sample
-from holdfast.edges.counter import Counter, ended, told
+from holdfast.edges.counter import Counter, differing_clock, ended, told
 from holdfast.edges.output import PIPE_COLUMNS, print_table
 from holdfast.edges.terminal_business import ACTIONS, trace_of
 from holdfast.edges.terminal_cards import Presented, card_of, refuses
@@ -16,6 +17,7 @@ from holdfast.edges.terminal_own import synced
 from holdfast.errors import BadInput
 from holdfast.parties.entered import KINDS
 from holdfast.sim.chip_card import ChipCard
+from tests.parties.pos_world import CARD, PosWorld
 
 KEY = "T0000001/000001/000002/0100"
 LOAD = ("--tmk", "00112233445566778899AABBCCDDEEFF", "--merchant", "104290070110001", "--merchant-name", "x")
@@ -78,6 +80,28 @@ def test_the_terminal_s_own_business_is_done_and_not_approved() -> None:
 
 def test_every_kind_is_an_action() -> None:
     assert ACTIONS.keys() == KINDS.keys()
+
+
+@pytest.mark.parametrize(
+    ("behind_us", "says"),
+    [
+        (0, ""),
+        (23 * HOUR_US, ""),
+        (31 * DAY_US + HOUR_US, "is 31 days behind the acquirer's"),
+        (-25 * HOUR_US, "is 1 day ahead of the acquirer's"),
+    ],
+)
+def test_a_clock_that_differs_by_days_is_told(behind_us: int, says: str) -> None:
+    world = PosWorld().signed_on()
+    world.approved("pre-auth", amount_minor=500_00, card=CARD)
+    sale = world.newest
+    own_us = sale.at_us - behind_us
+    found = "".join(differing_clock(sale._replace(at_us=own_us), own_us))
+    assert (says in found, bool(found)) == (True, bool(says))
+    assert not differing_clock(sale._replace(at_us=own_us, response_code=None), own_us), "nobody has told it anything"
+    later_us = sale.at_us + 40 * DAY_US
+    assert not differing_clock(sale, later_us), "an answer that comes again is dated as it first was"
+    assert not differing_clock(sale._replace(at_us=sale.at_us - 31 * DAY_US), sale.at_us), "advanced while it waited"
 
 
 # --- what a card is -----------------------------------------------------------------------------------------------

@@ -191,6 +191,16 @@ def test_the_slips_date_is_the_acquirers() -> None:
     assert (world.newest.local_date, world.newest.local_time) == ("2026-11-17", "23:59:59")
 
 
+@pytest.mark.parametrize(("day", "date"), [("1224", "2026-12-24"), ("0118", "2027-01-18"), ("0701", "2026-07-01")])
+def test_the_slips_year_is_the_one_nearest_to_the_own_clock(day: str, date: str) -> None:
+    world = PosWorld().signed_on()
+    world.line = answers_lost
+    world.command("pre-auth", amount_minor=500_00, card=CARD)
+    world.line = lambda to, message: [message]
+    world.arrives(answer_to(world.sent[-1], DE13=day), world.device.mak)
+    assert world.newest.local_date == date
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "reason"),
     [

@@ -15,7 +15,7 @@ from typing import Any
 from holdfast.clock import SECOND_US, local_date
 from holdfast.edges.counter import load_sample
 from holdfast.parties.settings import TerminalSettings
-from holdfast.runtime.business_clock import CLOCK_FILE, BusinessClock, machine_us
+from holdfast.runtime.business_clock import CLOCK_FILE, BusinessClock, followed_by, machine_us
 from holdfast.runtime.config import parse_address
 from holdfast.runtime.datafolder import DataFolder
 from holdfast.runtime.pos import Pos
@@ -98,6 +98,7 @@ def test_holds_expire_and_what_waits_is_tried_at_once(make_installation: Make) -
     installation.start()
     approved = installation.terminal(HOTEL_TERMINAL, "pre-auth", "--amount", "500.00", "--card", "alice").json
     foreign = installation.terminal(HOTEL_TERMINAL, "pre-auth", "--amount", "300.00", "--card", "victor").json
+    assert followed_by(installation.tills) == installation.data, "without being told to"
     today = datetime.fromisoformat(clock_of(installation)["business_time"])
     on = ("--date", f"{today:%m%d}", "--original", foreign["authorization_code"])
     installation.terminal(HOTEL_TERMINAL, "complete", "--amount", "200.00", "--card", "victor", *on)

@@ -38,6 +38,10 @@ from holdfast.runtime.roles import RoleDsns
 FOLLOW_PATIENCE_S = 20.0
 """A process that was just killed is started again and follows within that."""
 
+WHO_FOLLOWS = (
+    "sample terminals used with it on this machine follow by themselves; others only with --terminals DIR, their --data"
+)
+
 POLL_S = 0.05
 STATUS_TIMEOUT_S = 2.0
 ID_CHARS_MAX = 64
@@ -82,14 +86,17 @@ def advance(
     data: DataOption = None,
     terminals: Annotated[
         list[Path] | None,
-        typer.Option(help="A folder of terminals of their own that follow, from now on.", metavar="DIR"),
+        typer.Option(help="A folder of terminals that follow too, from now on; may be repeated.", metavar="DIR"),
     ] = None,
     name: Annotated[
         str | None, typer.Option("--id", help="A name for this advance: given again, it is not made twice.")
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Advance the clock of a sandbox, for all its parties. Holds expire, what waited is tried again."""
+    """Advance the clock of a sandbox, for all its parties. Holds expire, what waited is tried again.
+
+    Sample terminals that are used with it on this machine follow by themselves; others only with --terminals.
+    """
     data_before, json_before = context.obj
     folder = DataFolder(data_path(data or data_before), create=False)
     span_us = parse_span(span)
@@ -102,6 +109,8 @@ def advance(
         print_json(done)
     else:
         print_advance(done)
+        if not terminals:
+            sys.stdout.write(f"{WHO_FOLLOWS}\n")
 
 
 def folders_of_terminals(named: Iterable[Path]) -> list[Path]:

@@ -1,16 +1,18 @@
 """A terminal as a command has it before it: its options, its party at work, and what a person reads of an outcome."""
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
 import typer
 
-from holdfast.clock import SECOND_US
+from holdfast.clock import DAY_US, SECOND_US, to_us, zone
 from holdfast.domain.commands import BALANCE, SETTLEMENT
-from holdfast.domain.records import SALES
+from holdfast.domain.records import SALES, Sale
 from holdfast.edges import sample
 from holdfast.edges.batch_slips import failed_advices, settlement_slip
 from holdfast.edges.output import print_json
@@ -19,8 +21,10 @@ from holdfast.errors import BadInput, Unreachable
 from holdfast.keys.interface import TMK
 from holdfast.money import format_amount
 from holdfast.parties.settings import TerminalSettings
+from holdfast.runtime.business_clock import CLOCK_FILE, follow
 from holdfast.runtime.config import Address, notice_of, parse_address
 from holdfast.runtime.datafolder import DataFolder
+from holdfast.runtime.nearby import sandbox_at
 from holdfast.runtime.pos import SILENT, SYSTEM, NotReady, Pos
 from holdfast.wire.settlement import parse_totals
 
@@ -83,7 +87,7 @@ def ended(counter: Counter, value: Value) -> NoReturn:
 
 async def _at_work(counter: Counter, work: Work, ready: bool, offline: bool) -> Value:
     settings = TerminalSettings(counter.terminal_id, int(counter.patience_s * SECOND_US))
-    pos = await Pos.open(DataFolder(counter.folder).path, settings, note, load_again=is_sample(counter.terminal_id))
+    pos = await Pos.open(folder_of(counter), settings, note, load_again=is_sample(counter.terminal_id))
     says = f"waiting for the acquirer: {counter.patience_s:.0f} s at the most for an answer"
     waiting = asyncio.get_running_loop().call_later(SAY_AFTER_S, note, says) if ready else None
     try:
@@ -145,6 +149,19 @@ def is_sample(terminal_id: str) -> bool:
     return sample.terminal(terminal_id) is not None
 
 
+def folder_of(counter: Counter) -> Path:
+    """The terminal's folder, made where it is missing. A sample terminal follows the clock of the sandbox that it is
+    used with, from its first use on, where that sandbox runs on this machine.
+    """
+    folder = DataFolder(counter.folder).path
+    if is_sample(counter.terminal_id) and not (folder / CLOCK_FILE).exists():
+        with contextlib.suppress(Unreachable):
+            sandbox = sandbox_at(address_of(counter))
+            if sandbox is not None:
+                follow(folder, sandbox)
+    return folder
+
+
 async def load_if_needed(pos: Pos) -> None:
     """A terminal that was never loaded, or whose journal was lost with its master key, is loaded if it can be."""
     device = await pos.device()
@@ -181,6 +198,8 @@ async def with_receipt(pos: Pos, value: Value, language: Language) -> Value:
     device = await pos.device()
     if sale is None or device is None:
         return value
+    for says in differing_clock(sale, pos.now_us()):
+        note(says)
     if sale.kind == SETTLEMENT:
         return {**value, "receipt": await batch_slip(pos, value, language)} if "balanced" in value else value
     if not sale.batch:
@@ -189,6 +208,23 @@ async def with_receipt(pos: Pos, value: Value, language: Language) -> Value:
     if sale.kind == BALANCE.name:
         shown = {**shown, "balance_minor": value.get("balance")}
     return {**value, "receipt": slip(shown, device, language)}
+
+
+def differing_clock(sale: Sale, now_us: int) -> list[str]:
+    """A sentence where the acquirer dates its answer more than a day before it was asked, or after now."""
+    if not sale.response_code:
+        return []
+    told = f"{sale.local_date} {sale.local_time}"
+    told_us = to_us(datetime.fromisoformat(told).replace(tzinfo=zone()))
+    behind_us, ahead_us = told_us - now_us, sale.at_us - told_us
+    if max(behind_us, ahead_us) <= DAY_US:
+        return []
+    days = max(behind_us, ahead_us) // DAY_US
+    which = "behind" if behind_us > 0 else "ahead of"
+    return [
+        f"this terminal's clock is {days} day{'s' * (days > 1)} {which} the acquirer's: it says {told[5:]}, without a "
+        "year; set the clock, or name this folder to the sandbox: `holdfast clock advance 1s --terminals DIR`"
+    ]
 
 
 async def batch_slip(pos: Pos, value: Value, language: Language, reprint: bool = False) -> str:

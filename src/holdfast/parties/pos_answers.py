@@ -7,7 +7,7 @@ unknown, and what is unknown is reversed, or repeated until it is answered.
 from collections.abc import Generator
 from typing import Any, NamedTuple
 
-from holdfast.clock import date_of_mmdd
+from holdfast.clock import nearest_date_of_mmdd
 from holdfast.domain import responses
 from holdfast.domain.commands import BALANCE, BY_NAME
 from holdfast.domain.records import Device, Sale
@@ -148,8 +148,11 @@ def notice_of(message: Message) -> dict[str, str]:
 
 
 def told_time(message: Message, now_us: int, zone: str) -> dict[str, str]:
-    """DE12 and DE13 as the slip shows them; nothing where they are missing or no time."""
-    day, clock = date_of_mmdd(message.get(13), now_us, zone), message.get(12)
+    """DE12 and DE13 as the slip shows them; nothing where they are missing or no time.
+
+    They bear no year: it is the one that brings them nearest to the terminal's own clock.
+    """
+    day, clock = nearest_date_of_mmdd(message.get(13), now_us, zone), message.get(12)
     if day is None or len(clock) != 6 or clock[:2] > "23" or clock[2:4] > "59" or clock[4:] > "59":
         return {}
     return {"local_date": day.isoformat(), "local_time": f"{clock[:2]}:{clock[2:4]}:{clock[4:]}"}

@@ -28,6 +28,8 @@ SOCKET_PATH_BYTES_MAX = 107
 SOCKET_NAME_BYTES_MAX = 32
 """Room for the longest name below the socket folder (`postgres/.s.PGSQL.5432` takes 22)."""
 
+LOCK_FILE = "lock"
+
 # A comma separates hosts in a connection string and folders in PostgreSQL's settings; quotes and spaces have rules of
 # their own there. A folder spelled with other characters gets its sockets elsewhere, like one that is too long.
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._-]+")
@@ -95,7 +97,7 @@ class DataFolder:
             os.close(descriptor)
 
     def _take_lock(self, command: str) -> int:
-        path = self.path / "lock"
+        path = self.path / LOCK_FILE
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:

@@ -10,7 +10,7 @@ from typing import TypeVar
 import typer
 
 from holdfast.clock import SECOND_US
-from holdfast.edges.counter import Counter, address_of, is_sample, load_if_needed
+from holdfast.edges.counter import Counter, address_of, folder_of, is_sample, load_if_needed
 from holdfast.edges.paper import wrapped
 from holdfast.edges.shell import batch, business, own, screens, words
 from holdfast.edges.shell.desk import Desk, ThreeTimes
@@ -24,7 +24,6 @@ from holdfast.errors import BadInput, HoldfastError, Unreachable
 from holdfast.parties.operators import role_of, why_not
 from holdfast.parties.settings import TerminalSettings
 from holdfast.runtime.config import Address
-from holdfast.runtime.datafolder import DataFolder
 from holdfast.runtime.pos import Pos, file_of
 
 Chosen = TypeVar("Chosen")
@@ -89,7 +88,7 @@ async def at_counter(counter: Counter, language: Language) -> None:
     """Open the terminal, let the menu run, close it, and say what is left open."""
     line = Line()
     settings = TerminalSettings(counter.terminal_id, int(counter.patience_s * SECOND_US))
-    pos = await Pos.open(DataFolder(counter.folder).path, settings, line, load_again=is_sample(counter.terminal_id))
+    pos = await Pos.open(folder_of(counter), settings, line, load_again=is_sample(counter.terminal_id))
     try:
         address = address_of(counter)
         await load_if_needed(pos)
