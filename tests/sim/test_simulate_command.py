@@ -65,6 +65,8 @@ def test_a_planted_bug_is_a_no_and_says_how_to_see_it_again() -> None:
         (["--plant", "none"], "no bug is called 'none'"),
         (["--minutes", "0"], "--minutes 0 is not between 1 and 1440"),
         (["--cores", "-1"], "--cores -1 is less than 0"),
+        (["--plant", ""], "no bug is called ''"),
+        (["--only", ""], "--only: '' is neither a guest"),
         (["--only", "T0000001:3,loss"], "--only: 'loss' is neither a guest like T0000003:7 nor a strike like loss:2"),
     ],
 )

@@ -35,11 +35,13 @@ NO = 1
 def simulate(
     seeds: Annotated[str, typer.Option(metavar="N|A..B", help="So many seeds from 1 on, or these.")] = SEEDS_USUAL,
     minutes: Annotated[int, typer.Option(metavar="M", help="Minutes of traffic in each world.")] = MINUTES_USUAL,
-    plant: Annotated[str, typer.Option(metavar="BUG", help="A bug to find; `--plant list` tells them all.")] = "",
+    plant: Annotated[
+        str | None, typer.Option(metavar="BUG", help="A bug to find; `--plant list` tells them all.")
+    ] = None,
     cores: Annotated[int, typer.Option(metavar="N", help="Processes at work; 0 is one for each core.")] = 0,
     only: Annotated[
-        str, typer.Option(metavar="NAMES", help="Only these guests and strikes, as a complaint names them.")
-    ] = "",
+        str | None, typer.Option(metavar="NAMES", help="Only these guests and strikes, as a complaint names them.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Run hostile made-up worlds, and complain of every broken invariant.
@@ -53,7 +55,7 @@ def simulate(
     which, named = seeds_of(seeds), names_of(only)
     if not 1 <= minutes <= MINUTES_MAX:
         raise BadInput(f"--minutes {minutes} is not between 1 and {MINUTES_MAX}")
-    if plant and plant not in BUGS:
+    if plant is not None and plant not in BUGS:
         near = get_close_matches(plant, BUGS, 3) or ["`--plant list` tells them all"]
         raise BadInput(f"no bug is called {plant!r}; did you mean {' or '.join(near)}?")
     if cores < 0:
@@ -70,8 +72,8 @@ def simulate(
             missing.intersection_update(story.missing)
             progress.update(bar, advance=1, description=f"worlds, {complaints} complaints")
 
-        report = run_worlds(which, minutes, plant or None, cores or None, named, told)
-        tell_stories(report, minutes, plant or None, named, progress)
+        report = run_worlds(which, minutes, plant, cores or None, named, told)
+        tell_stories(report, minutes, plant, named, progress)
     if missing:
         raise BadInput(f"--only: no guest or strike is called {', '.join(sorted(missing))} in these worlds")
     if json:
@@ -97,10 +99,10 @@ def tell_stories(report: Report, minutes: int, bug: str | None, only: Only, prog
         found["replay"] = replay_command(seed, minutes, bug, names)
 
 
-def names_of(text: str) -> Only:
-    """`T0000003:7,loss:2` -> these names; "" is everything, `nothing` nothing; BadInput for what is no name."""
-    if not text or text == NOTHING:
-        return frozenset() if text else None
+def names_of(text: str | None) -> Only:
+    """`T0000003:7,loss:2` -> these names; None is everything, `nothing` nothing; BadInput for what is no name."""
+    if text is None or text == NOTHING:
+        return None if text is None else frozenset()
     names = text.split(",")
     wrong = [name for name in names if NAME.fullmatch(name) is None]
     if wrong:
