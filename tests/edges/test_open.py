@@ -229,6 +229,7 @@ def test_open_shows_what_it_can_and_says_whom_it_could_not_ask(traded: Lived, op
     asyncio.run(an_idle_terminal(folder / "T0000009.sqlite"))
     idle = opened("--terminals", str(tmp_path))
     assert (idle.code, idle.out, idle.err) == (0, "nothing is in doubt, and nothing is owed\n", "")
+    (folder / "T0000009.damaged-20261122-213405.sqlite").write_bytes(b"kept" * 400)
     (folder / "T0000010.sqlite").write_bytes(b"no database at all" * 400)
     spoilt = opened("--terminals", str(tmp_path))
     assert (spoilt.code, spoilt.out) == (4, ""), "nobody knows"

@@ -12,10 +12,13 @@ from holdfast.domain.records import DEVICES, SALES, TERMINAL_TABLES, Device, Sal
 from holdfast.domain.tables import DUE
 from holdfast.errors import HoldfastError, KeyRefused, RegisterBroken, Unreachable
 from holdfast.keys.file import FileKeys
+from holdfast.parties.settings import TerminalSettings
 from holdfast.runtime import journal_mend
 from holdfast.runtime.journal_check import DUE_KINDS, JOURNAL, damage_of, damage_said, unbroken
 from holdfast.runtime.journal_mend import Mended, made_sound, noted, recorded
+from holdfast.runtime.pos import Pos, file_of, files_of
 from holdfast.store.sqlite import SqliteReader
+from holdfast.store.sqlite_contents import EMPTY_FILE as GONE
 from holdfast.store.sqlite_contents import Contents, contents_of
 from holdfast.store.sqlite_file import open_file
 from holdfast.store.sqlite_wal import index_of, wal_of
@@ -219,6 +222,10 @@ async def test_a_torn_last_write(tmp_path: Path, world: PosWorld) -> None:
         assert not wal_of(torn).exists() or not wal_of(torn).stat().st_size
 
 
+def unheard(event: str, **facts: object) -> None:
+    """A log that nobody reads."""
+
+
 async def look(path: Path) -> None:
     """What shows a terminal's file without having it in use."""
     with contextlib.suppress(HoldfastError):
@@ -249,6 +256,43 @@ async def test_who_looks_at_a_torn_log_leaves_what_shows_it(
         assert damage_said(path, KEYS, world.now_us) == says
     if "the last write is torn" in says:
         assert (await mended(path, world, load_again=True)).says in says
+
+
+@pytest.mark.parametrize("truncated", [True, False])
+async def test_a_file_that_is_gone_is_made_anew_from_its_log(
+    tmp_path: Path, world: PosWorld, truncated: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("holdfast.runtime.pos.keys_of", lambda _: KEYS)
+    path = file_of(tmp_path, "T0000001")
+    path.parent.mkdir()
+    killed_file(path, world)
+    log = wal_of(path).read_bytes()
+    path.unlink()
+    if truncated:
+        path.touch()
+        await look(path)
+        whole = f"its first {len(world.terminal.entries)} entries are whole"
+        assert damage_said(path, KEYS, world.now_us) == f"the journal is damaged ({GONE}): {whole}; `sync` mends it"
+    pos = await Pos.open(tmp_path, TerminalSettings("T0000001"), unheard)
+    try:
+        device = await pos.device()
+        assert device is not None
+        assert device.mending == GONE
+    finally:
+        await pos.close()
+    (aside,) = path.parent.glob("*.damaged-*.sqlite-wal")
+    assert aside.read_bytes() == log
+
+
+async def test_a_file_of_which_no_log_is_left_asks_to_be_loaded(tmp_path: Path, world: PosWorld) -> None:
+    path = file_of(tmp_path, "T0000001")
+    await (await Pos.open(tmp_path, TerminalSettings("T0000001"), unheard)).close()
+    path.unlink()
+    with pytest.raises(RegisterBroken, match=f"{GONE}.*load the terminal again"):
+        await Pos.open(tmp_path, TerminalSettings("T0000001"), unheard)
+    assert damage_said(path, KEYS, world.now_us).endswith("load the terminal again (`load-key`)")
+    await (await Pos.open(tmp_path, TerminalSettings("T0000001"), unheard, load_again=True)).close()
+    assert files_of(tmp_path) == [path]
 
 
 async def test_a_card_or_key_that_does_not_open_any_more_is_left_out(path: Path, world: PosWorld) -> None:

@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from holdfast.runtime.pos import file_of
-from holdfast.store.sqlite_wal import wal_of
+from holdfast.store.sqlite_wal import index_of, wal_of
 from tests.system.installation import Installation, Ran, wait_until
 
 
@@ -86,6 +86,23 @@ def test_a_journal_of_which_nothing_is_left_is_loaded_again(shared: Installation
     assert shared.row(lost["trace_key"]) is not None
     (aside,) = path.parent.glob(f"{terminal_id}.damaged-*.sqlite")
     assert aside.stat().st_size == 5000
+
+
+def test_a_journal_that_was_deleted_is_missed(shared: Installation) -> None:
+    terminal_id, pan = loaded(shared), shared.new_card()
+    lost = pre_auth(shared, terminal_id, pan).json
+    path = file_of(shared.tills, terminal_id)
+    for file in (path, wal_of(path), index_of(path)):
+        file.unlink(missing_ok=True)
+    refused = pre_auth(shared, terminal_id, pan, expect=4)
+    assert "its file is empty or was deleted" in refused.complaint
+    assert "load the terminal again" in refused.complaint
+    shared.load_key(terminal_id)
+    assert pre_auth(shared, terminal_id, pan).json["outcome"] == "approved"
+    assert {"mended", "rebuilt"} <= set(phases(shared, terminal_id))
+    assert shared.row(lost["trace_key"]) is not None
+    opened = [orjson.loads(line) for line in shared.run("open", "--json", expect=1).out.splitlines()]
+    assert [row["reason"] for row in opened if (row["what"], row["terminal_id"]) == ("finding", terminal_id)]
 
 
 @pytest.mark.parametrize("left", [0.0, 0.5, 0.99])

@@ -35,7 +35,7 @@ from holdfast.reading.in_doubt import (
     in_terminal_files,
     oldest_first,
 )
-from holdfast.runtime.pos import FOLDER
+from holdfast.runtime.pos import files_of
 
 OPEN, NOT_ASKED = 1, 4
 """Exit codes: something is open; somebody could not be asked."""
@@ -122,7 +122,7 @@ def terminal_files(data: Path | None, db: str, terminals: Path | None) -> list[P
     if terminals is None and data is None and db:
         return []
     folder = data_path(data) if terminals is None else terminals
-    return sorted((folder / FOLDER).glob("*.sqlite"))
+    return files_of(folder)
 
 
 # --- for programs -------------------------------------------------------------------------------------------------

@@ -71,8 +71,10 @@ def damage_said(path: Path, keys: Keys, now_us: int) -> str:
         lock.release()
     if damage is None:
         return ""
-    whole = f"its first {damage.kept} entries are whole" if damage.kept else "nothing of it can be read"
-    return f"the journal is damaged ({damage.says}): {whole}; any command that opens the terminal mends it"
+    damaged = f"the journal is damaged ({damage.says})"
+    if rebuild(damage.facts)[0] is not None:
+        return f"{damaged}: its first {damage.kept} entries are whole; `sync` mends it"
+    return f"{damaged}: nothing of it can be read; load the terminal again (`load-key`)"
 
 
 def judged(contents: Contents, keys: Keys, now_us: int) -> Damage | None:

@@ -33,6 +33,9 @@ from holdfast.store.sqlite_wal import cut_unfinished, index_of, wal_of
 
 LEASE_S = 10.0
 
+KEPT = ".damaged-"
+"""In the name of every file that is kept."""
+
 
 class Mended(NamedTuple):
     """What the note says: the last entry that was kept, what was wrong, the name of the damaged file, and that of the
@@ -74,6 +77,13 @@ def recorded(path: Path) -> None:
     _sync(path.parent)
 
 
+def recovered_in_words(count: int) -> str:
+    """What the register had to say that the journal did not."""
+    if not count:
+        return "the register was asked: the journal lacked nothing"
+    return f"the journal lacked something of {count} request{'s' * (count > 1)}, which the register knew"
+
+
 async def made_sound(path: Path, keys: Keys, now_us: int, load_again: bool) -> Mended | None:
     """Check the journal and mend it where it is damaged; what was done, as long as the terminal has not recorded it.
 
@@ -92,7 +102,7 @@ async def made_sound(path: Path, keys: Keys, now_us: int, load_again: bool) -> M
         if not load_again and rebuild(damage.facts)[0] is None:
             raise RegisterBroken(
                 f"terminal file {path} is damaged and nothing of it can be read ({damage.says}): load the terminal "
-                "again (`load-key`), the damaged file is kept"
+                "again (`load-key`), which puts the damaged file aside"
             )
         return await _mend(path, damage, keys, now_us)
     except (OSError, StoreError) as error:
@@ -112,7 +122,7 @@ def _damage_of(path: Path, keys: Keys, now_us: int, load_again: bool) -> Damage 
 async def _mend(path: Path, damage: Damage, keys: Keys, now_us: int) -> Mended:
     stem = _unused_name(path, now_us)
     mended = Mended(damage.kept, damage.says, f"{stem}{path.suffix}", f"{stem}.draft")
-    for stale in path.parent.glob(f"{path.stem}.damaged-*.draft*"):
+    for stale in path.parent.glob(f"{path.stem}{KEPT}*.draft*"):
         stale.unlink()
     draft = path.with_name(mended.draft)
     await _write(draft, damage, _rows_of(path, damage.facts, keys, now_us))
@@ -216,11 +226,11 @@ def _is_kept(sale: Sale, batch: str) -> bool:
 def _unused_name(path: Path, now_us: int) -> str:
     """`T0000001.damaged-20261122-213405`, or with a number behind it when that is taken."""
     moment = datetime.fromtimestamp(now_us // SECOND_US, UTC).strftime("%Y%m%d-%H%M%S")
-    name = f"{path.stem}.damaged-{moment}"
+    name = f"{path.stem}{KEPT}{moment}"
     count = 1
     while path.with_name(f"{name}{path.suffix}").exists():
         count += 1
-        name = f"{path.stem}.damaged-{moment}-{count}"
+        name = f"{path.stem}{KEPT}{moment}-{count}"
     return name
 
 

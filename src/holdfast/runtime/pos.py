@@ -33,10 +33,10 @@ from holdfast.runtime.business_clock import BusinessClock
 from holdfast.runtime.config import Address
 from holdfast.runtime.driver import CountedLinks, Driver
 from holdfast.runtime.engine import Engine, Log
-from holdfast.runtime.journal_mend import Mended, made_sound, recorded
+from holdfast.runtime.journal_mend import KEPT, Mended, made_sound, recorded, recovered_in_words
 from holdfast.runtime.tcp import CONNECT_TIMEOUT_S, HOST_LIMITS, HostLinks, Station
 from holdfast.store.sqlite import SqliteReader, SqliteStore
-from holdfast.store.sqlite_file import FileLock
+from holdfast.store.sqlite_file import FileLock, make_private
 from holdfast.wire.dialect import UNIONPAY
 
 FOLDER = "terminals"
@@ -79,6 +79,11 @@ Value = Mapping[str, Any]
 def file_of(folder: Path, terminal_id: str) -> Path:
     """Where that terminal's journal and rows lie."""
     return folder / FOLDER / f"{terminal_id}.sqlite"
+
+
+def files_of(folder: Path) -> list[Path]:
+    """Those of all terminals of a folder. A damaged journal that is kept beside the new one is no terminal's."""
+    return sorted(path for path in (folder / FOLDER).glob("*.sqlite") if KEPT not in path.name)
 
 
 def keys_of(folder: Path) -> FileKeys:
@@ -132,9 +137,12 @@ class Pos:
         """
         path = file_of(folder, settings.terminal_id)
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        clock, lock = BusinessClock(folder), FileLock(path)
+        clock, keys = BusinessClock(folder), keys_of(folder)
+        lock = FileLock(path)
         try:
-            keys = keys_of(folder)
+            if lock.was_taken and not path.exists():
+                # It was deleted: damage like any other, and what its log may still hold is not thrown away.
+                make_private(path)
             mended = await made_sound(path, keys, clock.now_us(), load_again)
         except BaseException:
             lock.release()
@@ -286,9 +294,7 @@ class Pos:
         value = await self.tell("rebuild", {}, SYSTEM, REBUILD_PATIENCE_S)
         device = await self.device()
         if value["outcome"] == "approved" and device is not None and not device.mending:
-            self._log(
-                f"the journal lacked something of {value.get('recovered') or 0} requests, which the register knew"
-            )
+            self._log(recovered_in_words(int(value.get("recovered") or 0)))
             return None
         if device is not None and device.in_flight:
             # It was being asked already.

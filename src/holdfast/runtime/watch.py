@@ -40,7 +40,7 @@ from holdfast.runtime.config import ISSUER, WatchConfig, load_watch_config
 from holdfast.runtime.engine import Log
 from holdfast.runtime.logs import forward_libraries, open_log
 from holdfast.runtime.pages import Page, serve_pages
-from holdfast.runtime.pos import FOLDER
+from holdfast.runtime.pos import files_of
 from holdfast.store.postgres_link import LOST
 from holdfast.store.postgres_reader import PostgresReader
 
@@ -107,8 +107,7 @@ class Watcher:
         if (recorded is not None) != self._was_up:
             self._was_up = recorded is not None
             self._log("the database answers again" if self._was_up else "the database is away", reason=says)
-        files = (Path(self._config.folder) / FOLDER).glob("*.sqlite")
-        open_there, unread = await in_terminal_files(sorted(files))
+        open_there, unread = await in_terminal_files(files_of(Path(self._config.folder)))
         return Seen(self._clock.now_us(), recorded, says, open_there, len(unread))
 
     async def _patiently(self, asking: Coroutine[Any, Any, Recorded]) -> tuple[Recorded | None, str]:

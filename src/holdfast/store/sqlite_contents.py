@@ -15,7 +15,7 @@ from holdfast.errors import RegisterBroken, Unreachable
 from holdfast.register.tree import Node
 from holdfast.store.columns import CHECKPOINTS, ENTRIES, LOGS, NODES, CheckpointRow, LogRow, quoted, shape_of
 from holdfast.store.sqlite import rows_made
-from holdfast.store.sqlite_file import is_as_made, is_of_another, open_to_look, primary_code
+from holdfast.store.sqlite_file import is_as_made, is_empty, is_of_another, open_to_look, primary_code
 from holdfast.store.sqlite_wal import committed_pages, why_torn
 
 _OF_THE_MACHINE = frozenset(
@@ -34,6 +34,8 @@ _OF_THE_MACHINE = frozenset(
 
 UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
 """The second is what becomes of a complaint of SQLite's that quotes damaged text."""
+
+EMPTY_FILE = "its file is empty or was deleted"
 
 PAGE_BYTES = 4096
 _HEAD = Struct(">16sH6B12I20xII")
@@ -76,9 +78,10 @@ def contents_of(path: Path, tables: Sequence[Table], log: str) -> Contents | Non
         torn = why_torn(path)
     except OSError as error:
         raise Unreachable(f"terminal file {path} cannot be read: {error.strerror}") from error
-    complaints = [torn] if torn else []
+    empty = is_empty(path)
+    complaints = [*([EMPTY_FILE] if empty else []), *([torn] if torn else [])]
     found: dict[str, list[Any]] = {}
-    connection = _opened(path)
+    connection = _what_is_left(path) if empty else _opened(path)
     try:
         try:
             if is_of_another(connection, tables):
@@ -137,8 +140,9 @@ def _what_is_left(path: Path) -> sqlite3.Connection:
         start = (page - 1) * len(content)
         image.extend(bytes(max(0, start - len(image))))
         image[start : start + len(content)] = content
-    image.extend(bytes(-len(image) % PAGE_BYTES))
-    image[: _HEAD.size] = _head(len(image) // PAGE_BYTES)
+    pages = max(1, -(-len(image) // PAGE_BYTES))
+    image.extend(bytes(pages * PAGE_BYTES - len(image)))
+    image[: _HEAD.size] = _head(pages)
     connection = sqlite3.connect(":memory:", isolation_level=None)
     connection.deserialize(bytes(image))
     connection.execute("PRAGMA writable_schema = ON")

@@ -31,6 +31,9 @@ _SURELY_NOT = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLIT
 MENDS = "end this command: the terminal mends its file when it is opened again"
 
 
+MENDS_WHEN_OPENED = "`sync` mends it, or says that the terminal must be loaded again"
+
+
 class FileLock:
     """The sole right to write a file, held in a file beside it: closing SQLite's own file would drop SQLite's locks."""
 
@@ -46,6 +49,8 @@ class FileLock:
             owner = os.read(file, 20).decode("ascii", "replace").strip()
             os.close(file)
             raise Unreachable(f"terminal file {path} is in use by pid {owner or '?'}: end that one first") from None
+        self.was_taken = os.fstat(file).st_size > 0
+        """Whether somebody had the file before: then it should be there."""
         os.ftruncate(file, 0)
         os.write(file, f"{os.getpid()}\n".encode())
         self._file = file
@@ -62,7 +67,7 @@ def connect(path: Path, tables: Sequence[Table], first: str) -> sqlite3.Connecti
     the file is damaged.
     """
     try:
-        _make_private(path)
+        make_private(path)
     except OSError as error:
         raise Unreachable(f"terminal file {path} cannot be opened: {error.strerror}") from error
     connection = open_file(path)
@@ -85,6 +90,8 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     """Open an existing file so that nothing can be written through it."""
     if not path.is_file():
         raise Unreachable(f"terminal file {path} does not exist: the terminal has not been used yet")
+    if is_empty(path):
+        raise RegisterBroken(f"terminal file {path} is empty: {MENDS_WHEN_OPENED}")
     connection = open_to_look(path)
     try:
         connection.execute("PRAGMA query_only = ON")
@@ -159,7 +166,12 @@ def _opened(path: Path, how: str) -> sqlite3.Connection:
         refuse_file(error, path)
 
 
-def _make_private(path: Path) -> None:
+def is_empty(path: Path) -> bool:
+    """Whether nothing is in a file. SQLite would take the log beside it for a leftover, and delete it."""
+    return path.stat().st_size == 0
+
+
+def make_private(path: Path) -> None:
     """A file is 0600 from its first moment, and its name is durable before anything is written into it."""
     if path.exists():
         return
