@@ -197,6 +197,7 @@ wait 12 seconds
 time passes                                       -> 98
 issuer acknowledges 22
 time passes                                       -> none  T1/1.undo objected  findings 1  due.undo 1
+issuer answers T1/1 00                            -> none  T1/1.undo objected  findings 1  # a copy says nothing new
 time passes                                       -> none  undone 1
 """
 

@@ -243,3 +243,23 @@ def test_an_advice_waits_for_a_link_to_its_issuer() -> None:
     desk.now_us += 5 * SECOND_US
     desk.act(["time", "passes"])
     assert desk.row_of("T1/5").delivery == "done"
+
+
+def test_an_advice_behind_a_reversal_that_is_refused_for_ever_is_looked_at_ever_more_seldom() -> None:
+    desk = Desk()
+    desk.act(["T1/1", "places", "C1", "500.00"])
+    desk.act(["issuer", "is", "silent"])
+    desk.act(["T1/2", "increments", "T1/1", "100.00"])
+    desk.act(["wait", "12", "seconds"])
+    desk.act(["time", "passes"])
+    desk.act(["issuer", "acknowledges", "22"])
+    desk.act(["time", "passes"])
+    assert desk.act(["T1/3", "advises", "T1/1", "500.00"]) == "00"
+    pauses_us: list[int] = []
+    for _ in range(60):
+        desk.turn(claim=True)
+        (due,) = [row for row in desk.rows(DUE) if row.key.startswith("tell:")]
+        pauses_us.append(due.due_us - desk.now_us)
+        desk.now_us = due.due_us
+    assert desk.look("told") == "0"
+    assert (pauses_us[0], pauses_us[-1]) == (Policy().undo_repeat_us, Policy().refused_repeat_max_us)

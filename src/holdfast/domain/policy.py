@@ -17,7 +17,7 @@ class Policy(NamedTuple):
     undo_repeat_us: int = 5 * SECOND_US
     """First pause before a reversal is repeated towards the issuer; it doubles up to `undo_repeat_max_us`."""
     undo_repeat_max_us: int = 2 * MINUTE_US
-    refused_repeat_max_us: int = 15 * MINUTE_US
+    refused_repeat_max_us: int = 30 * MINUTE_US
     """The same towards an issuer that refuses it: it answers, and has its finding already."""
     undo_finding_attempts: int = 20
     """After so many unanswered reversals a finding names an owner; the reversal is repeated all the same."""

@@ -262,6 +262,9 @@ def late_answer(request: Request, code: str, turn: Turn) -> Step:
     never_undone = BY_NAME[request.kind].silence is not Silence.REVERSED
     if never_undone or request.outcome == "approved" or code not in responses.APPROVALS:
         return Step()
+    if request.undo == "objected":
+        # A copy of what the issuer will not undo: it has its finding, and is asked about it again anyway.
+        return Step()
     facts = {
         "trace_key": request.trace_key,
         "phase": "late",

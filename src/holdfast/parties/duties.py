@@ -78,8 +78,10 @@ def tell(due: Due, trace_key: str, policy: Policy) -> Decision:
 
 
 def comes_later(due: Due, turn: Turn, policy: Policy) -> Step:
-    """Something else about the hold must be over first."""
-    return Step(write=(put(DUE, due._replace(due_us=turn.now_us + policy.undo_repeat_us)),))
+    """Something else about the hold must be over first: that is soon, or never where an issuer refuses to undo it."""
+    waited_us = turn.now_us - due.since_us
+    pause_us = min(max(policy.undo_repeat_us, waited_us // 4), policy.refused_repeat_max_us)
+    return Step(write=(put(DUE, due._replace(due_us=turn.now_us + pause_us)),))
 
 
 def release(due: Due, trace_key: str, policy: Policy) -> Decision:

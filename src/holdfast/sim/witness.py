@@ -96,17 +96,21 @@ class Witness:
                     self._complain(f"I5: {whose}: {key} still waits at the end")
 
     def _never_ends(self, key: str) -> bool:
-        """A reversal that an issuer refuses for ever, because it booked more than it was asked, has its finding."""
-        kind, _, trace_key = key.partition(":")
-        row = self._register.table(REQUESTS).rows.get(trace_key)
-        if kind != "undo" or row is None or row.undo != "objected":
+        """A reversal that an issuer refuses for ever, because it booked more than it was asked, has its finding.
+
+        What came after it about the same hold waits with it.
+        """
+        rows = self._register.table(REQUESTS).rows
+        row = rows.get(key.partition(":")[2])
+        if row is None or not self._labels.of_the_issuer(row.trace_key, row.hold_id or ""):
             return False
-        return self._labels.of_the_issuer(trace_key, row.hold_id or "")
+        return any(each.undo == "objected" and each.hold_id == row.hold_id for each in rows.values())
 
     def _nothing_open(self, when: str) -> None:
         rows = self._register.table(REQUESTS).rows
         for row in sorted(rows.values()):
-            if what := still_open(row):
+            what = still_open(row)
+            if what and not (row.delivery == "owed" and self._never_ends(f"tell:{row.trace_key}")):
                 self._complain(f"I5: {what} {when}")
 
 
