@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import typer
 
-from holdfast.clock import DAY_US, HOUR_US
+from holdfast.clock import DAY_US, HOUR_US, SECOND_US
 from holdfast.domain.commands import COMPLETION, MOTO, SALE
 from holdfast.edges import cli, sample
 from holdfast.edges.counter import Counter, differing_clock, ended, told
@@ -14,6 +14,7 @@ from holdfast.edges.output import PIPE_COLUMNS, print_table
 from holdfast.edges.terminal_business import ACTIONS, trace_of
 from holdfast.edges.terminal_cards import Presented, card_of, refuses
 from holdfast.edges.terminal_own import synced
+from holdfast.edges.terminal_pages import JOURNAL_COLUMNS, journal_cells
 from holdfast.errors import BadInput
 from holdfast.parties.entered import KINDS
 from holdfast.sim.chip_card import ChipCard
@@ -60,11 +61,12 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_opened(
 def test_a_line_of_the_journal_is_a_line_so_that_its_trace_key_can_be_copied(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    columns = ("number", "kind", "phase", "outcome", "amount", "trace key", "entry")
-    row = ("123456", "pre-authorization", "answered", "approved", "123456.00", KEY, "A-000123")
-    print_table("journal", columns, [row])
+    entry = {"number": 123456, "at": 1_795_000_000 * SECOND_US, "kind": "pre-authorization", "phase": "answered"}
+    entry |= {"outcome": "approved", "amount": 123456_00, "trace_key": KEY, "register_entry": "A-000123"}
+    print_table("journal", JOURNAL_COLUMNS, [journal_cells(entry)])
     (line,) = (line for line in capsys.readouterr().out.splitlines() if KEY in line)
-    assert line.split() == list(row)
+    told = ["123456", "11-18", "19:06", "pre-auth", "answered", "approved", "123456.00", KEY, "A-000123"]
+    assert line.split() == told
     assert len(line) <= PIPE_COLUMNS
 
 

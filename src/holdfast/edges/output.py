@@ -16,6 +16,16 @@ def print_json(value: Mapping[str, Any]) -> None:
     sys.stdout.flush()
 
 
+SHORT_KINDS = {
+    "pre-authorization": "pre-auth",
+    "moto-pre-authorization": "moto-pre-auth",
+    "completion-advice": "advice",
+}
+"""Kinds of requests in a table, so that a line fits into eighty columns."""
+
+UNBROKEN = frozenset({"at", "trace key"})
+"""Columns that are never folded: what stands in them is copied, or compared."""
+
 PIPE_COLUMNS = 100
 """How wide a table is when nobody's screen says."""
 
@@ -34,9 +44,10 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
         header_style="bold",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
+        pad_edge=False,
     )
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in UNBROKEN)
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
     console = person()

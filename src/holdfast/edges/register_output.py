@@ -26,7 +26,7 @@ from holdfast.domain.commands import (
     SIGN_ON,
 )
 from holdfast.domain.hold import State
-from holdfast.edges.output import person
+from holdfast.edges.output import SHORT_KINDS, person
 from holdfast.money import format_amount
 from holdfast.parties.advancing import ADVANCED
 from holdfast.reading.audit import Audited
@@ -49,13 +49,6 @@ COLOURS = {
     "not balanced": "red",
     "not compared": "red",
 }
-SHORT_KINDS = {
-    "pre-authorization": "pre-auth",
-    "moto-pre-authorization": "moto-pre-auth",
-    "completion-advice": "advice",
-}
-"""So that a line fits into eighty columns."""
-
 OF_THE_BATCH = (SIGN_ON, SIGN_OFF, SETTLEMENT, BATCH_UPLOAD, CLAIM, SCRIPT_NOTICE, DOWNLOAD, RECORDS)
 KINDS = (*(kind.name for kind in BUSINESS_KINDS), REVERSAL, *OF_THE_BATCH, RELEASE, EXPIRY, FINDING, AUDIT)
 

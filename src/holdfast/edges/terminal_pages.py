@@ -12,7 +12,7 @@ from holdfast.domain.commands import SETTLEMENT
 from holdfast.domain.records import DEVICES, SALES, Device, Sale
 from holdfast.edges.batch_slips import settlement_slip
 from holdfast.edges.counter import EXIT_CODES, Counter, at_work, note
-from holdfast.edges.output import print_json, print_table
+from holdfast.edges.output import SHORT_KINDS, print_json, print_table
 from holdfast.edges.slip import slip, with_held
 from holdfast.errors import BadInput, Unreachable
 from holdfast.ids import parse_trace_key
@@ -222,9 +222,7 @@ def journal(context: typer.Context) -> None:
         for entry in entries:
             print_json(entry)
         return
-    columns = ("number", "kind", "phase", "outcome", "amount", "trace_key", "register_entry")
-    rows = [[format_amount(e[c]) if c == "amount" and c in e else e.get(c) for c in columns] for e in entries]
-    print_table(f"journal of {counter.terminal_id}", (*columns[:-2], "trace key", "entry"), rows)
+    print_table(f"journal of {counter.terminal_id}", JOURNAL_COLUMNS, map(journal_cells, entries))
     for entry in entries:
         if entry.get("phase") == "mended":
             told = f"damaged: {entry['says']}, kept up to entry {entry['kept']}"
@@ -233,6 +231,18 @@ def journal(context: typer.Context) -> None:
         file_of(counter.folder, counter.terminal_id).parent.glob(f"{counter.terminal_id}.damaged-*.sqlite")
     ):
         sys.stdout.write(f"a damaged journal is kept in {damaged}\n")
+
+
+JOURNAL_COLUMNS = ("number", "at", "kind", "what happened", "amount", "trace key", "entry")
+
+
+def journal_cells(entry: Mapping[str, Any]) -> tuple[object, ...]:
+    """One line of the journal; its time without year and seconds, for a line has a hundred columns."""
+    at, kind = rfc3339(entry["at"])[5:16].replace("T", " "), str(entry.get("kind"))
+    amount = format_amount(entry["amount"]) if "amount" in entry else ""
+    happened = " ".join(dict.fromkeys(filter(None, (entry.get("phase"), entry.get("outcome")))))
+    named = entry.get("trace_key"), entry.get("register_entry")
+    return entry["number"], at, SHORT_KINDS.get(kind, kind), happened, amount, *named
 
 
 def add_to(app: typer.Typer) -> None:
