@@ -13,6 +13,7 @@ from holdfast.keys.file import FileKeys
 from holdfast.parties.step import TURN, Command, Decision, Event, Outcome, Step, Wait
 from holdfast.runtime.driver import CLAIM_INTERVAL_S, CountedLinks, Driver
 from holdfast.runtime.engine import LEASE_S, Engine
+from holdfast.runtime.pos import JOURNAL_WORDS
 from holdfast.store.interface import LogState
 from holdfast.store.memory import MemoryDatabase, MemoryStore
 
@@ -236,6 +237,19 @@ async def test_a_drain_does_not_wait_for_a_database_that_does_not_answer() -> No
     await asyncio.wait_for(running, 2)
     assert not desk.outcomes
     assert desk.said == ["the database does not answer, stopping without it"]
+
+
+async def test_a_terminal_says_that_its_journal_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk()
+    monkeypatch.setattr(desk.driver, "_words", JOURNAL_WORDS)
+    running = await desk.start()
+    desk.store.away = True
+    desk.command()
+    await asyncio.sleep(0.1)
+    desk.store.away = False
+    await until(lambda: "the journal can be written again" in desk.said)
+    await finish(desk, running)
+    assert desk.said[0] == "the journal cannot be written, waiting for it"
 
 
 async def test_whoever_is_cancelled_from_outside_is() -> None:

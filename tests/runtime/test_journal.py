@@ -15,7 +15,7 @@ from holdfast.keys.file import FileKeys
 from holdfast.parties.settings import TerminalSettings
 from holdfast.runtime import journal_mend
 from holdfast.runtime.journal_check import DUE_KINDS, JOURNAL, damage_of, damage_said, unbroken
-from holdfast.runtime.journal_mend import Mended, made_sound, noted, recorded
+from holdfast.runtime.journal_mend import Mended, made_sound, noted, recorded, recovered_in_words
 from holdfast.runtime.pos import Pos, file_of, files_of
 from holdfast.store.sqlite import SqliteReader
 from holdfast.store.sqlite_contents import EMPTY_FILE as GONE
@@ -293,6 +293,12 @@ async def test_a_file_of_which_no_log_is_left_asks_to_be_loaded(tmp_path: Path, 
     assert damage_said(path, KEYS, world.now_us).endswith("load the terminal again (`load-key`)")
     await (await Pos.open(tmp_path, TerminalSettings("T0000001"), unheard, load_again=True)).close()
     assert files_of(tmp_path) == [path]
+
+
+def test_what_the_register_had_to_say_is_plain() -> None:
+    assert recovered_in_words(0) == "the register was asked: the journal lacked nothing"
+    assert recovered_in_words(1).endswith("something of 1 request, which the register knew")
+    assert recovered_in_words(2).endswith("something of 2 requests, which the register knew")
 
 
 async def test_a_card_or_key_that_does_not_open_any_more_is_left_out(path: Path, world: PosWorld) -> None:

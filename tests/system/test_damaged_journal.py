@@ -58,10 +58,13 @@ def test_a_flipped_byte_is_said_and_what_was_lost_comes_back_from_the_register(s
     assert "the journal is damaged" in away.err
     assert "nothing is sold until the register has been asked" in away.err
     assert "mended" in phases(shared, terminal_id)
+    for page in ("last", "totals"):
+        assert "is incomplete until it is rebuilt" in shared.terminal(terminal_id, page).err
 
     done = pre_auth(shared, terminal_id, pan)
     assert done.json["outcome"] == "approved"
-    assert "which the register knew" in done.err
+    assert "lacked something of 1 request, which the register knew" in done.err
+    assert "incomplete" not in shared.terminal(terminal_id, "last").err
     told = shared.terminal(terminal_id, "query", lost["trace_key"]).json
     assert (told["outcome"], told["register_entry"]) == ("approved", lost["register_entry"])
     assert shared.terminal(terminal_id, "query", first["trace_key"]).json["outcome"] == "approved"

@@ -31,6 +31,8 @@ from holdfast.wire.settlement import parse_totals
 
 T = TypeVar("T")
 
+INCOMPLETE = "the journal was damaged ({}) and is incomplete until it is rebuilt from the register: `sync` does that"
+
 LAST = "last"
 LAST_SETTLEMENT = "settlement"
 
@@ -52,11 +54,15 @@ def reading(counter: Counter) -> SqliteReader:
 
 
 def told_by(counter: Counter, ask: Callable[[SqliteReader], Awaitable[T]]) -> T:
-    """What the terminal's file says."""
+    """What the terminal's file says, and once that it does not say all."""
 
     async def asked() -> T:
+        first = not counter.checked
         reader = reading(counter)
         try:
+            device: Device | None = await reader.row(DEVICES, counter.terminal_id) if first else None
+            if device is not None and device.mending:
+                note(INCOMPLETE.format(device.mending))
             return await ask(reader)
         finally:
             await reader.close()

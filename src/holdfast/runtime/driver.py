@@ -12,7 +12,7 @@ does not answer is not waited for any longer than that.
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from holdfast.errors import Fenced, StoreError
 from holdfast.parties.step import Command, Event
@@ -36,6 +36,16 @@ class CountedLinks(Links):
         return len(self._waits) + len(self._callers)
 
 
+class StoreWords(NamedTuple):
+    """How the log says that the store is away, and that it is back."""
+
+    away: str
+    back: str
+
+
+DATABASE_WORDS = StoreWords("the database does not answer", "the database answers again")
+
+
 class Driver:
     """One engine's loop. `offer` and `stop` may be called at any time from the same thread."""
 
@@ -45,6 +55,7 @@ class Driver:
         links: CountedLinks,
         log: Log,
         refused: Callable[[Command, bool], Mapping[str, Any]] | None = None,
+        words: StoreWords = DATABASE_WORDS,
     ) -> None:
         """`refused` makes the outcome of a command that the database refuses (see `Engine.turn_away`); without it
         commands wait, too.
@@ -53,6 +64,7 @@ class Driver:
         self._links = links
         self._log = log
         self._refused = refused
+        self._words = words
         self._wake = asyncio.Event()
         self._until_s: float | None = None
         self._running: asyncio.Task[object] | None = None
@@ -116,7 +128,7 @@ class Driver:
 
     def _let_go(self) -> None:
         if self._running is not None:
-            self._log("the database does not answer, stopping without it", waiting=len(self._engine.waiting))
+            self._log(f"{self._words.away}, stopping without it", waiting=len(self._engine.waiting))
             self._let_go_of = True
             self._running.cancel()
 
@@ -152,7 +164,7 @@ class Driver:
 
     async def _back_off(self, error: StoreError) -> None:
         if not self._back_off_s:
-            self._log("the database does not answer, waiting for it", reason=str(error))
+            self._log(f"{self._words.away}, waiting for it", reason=str(error))
         self._back_off_s = min(max(2 * self._back_off_s, BACK_OFF_S_MIN), BACK_OFF_S_MAX)
         if self._refused is not None:
             self._engine.turn_away(self._refused)
@@ -160,5 +172,5 @@ class Driver:
 
     def _recover(self) -> None:
         if self._back_off_s:
-            self._log("the database answers again", waiting=len(self._engine.waiting))
+            self._log(self._words.back, waiting=len(self._engine.waiting))
             self._back_off_s = 0.0

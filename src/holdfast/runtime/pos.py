@@ -31,7 +31,7 @@ from holdfast.parties.terminal import Terminal
 from holdfast.parties.unwritten import UNWRITTEN, in_doubt, unwritten
 from holdfast.runtime.business_clock import BusinessClock
 from holdfast.runtime.config import Address
-from holdfast.runtime.driver import CountedLinks, Driver
+from holdfast.runtime.driver import CountedLinks, Driver, StoreWords
 from holdfast.runtime.engine import Engine, Log
 from holdfast.runtime.journal_mend import KEPT, Mended, made_sound, recorded, recovered_in_words
 from holdfast.runtime.tcp import CONNECT_TIMEOUT_S, HOST_LIMITS, HostLinks, Station
@@ -51,6 +51,8 @@ REBUILD_PATIENCE_S = 120.0
 """Asking the register for all that a journal may lack takes several messages."""
 
 REBUILT = "the journal was rebuilt from the register: compare the slips that were printed shortly before it was damaged"
+
+JOURNAL_WORDS = StoreWords("the journal cannot be written", "the journal can be written again")
 
 TOLD_WAIT_S = 3.0
 """How long an advice that was just entered is waited for before it is shown as stored."""
@@ -121,7 +123,7 @@ class Pos:
         self._engine = Engine(
             party, store, keys, self._links, clock.now_us, log, "terminal", TERMINAL_LOGS, clock.leaps, waits
         )
-        self._driver = Driver(self._engine, self._links, log, unwritten)
+        self._driver = Driver(self._engine, self._links, log, unwritten, JOURNAL_WORDS)
         self._station = Station(self._links, self._engine, self._driver.wake, log, UNIONPAY, HOST_LIMITS)
         self._hosts = HostLinks(self._station)
         self._running: asyncio.Task[None] | None = None
