@@ -89,7 +89,7 @@ def test_every_kind_is_an_action() -> None:
     [
         (0, ""),
         (23 * HOUR_US, ""),
-        (31 * DAY_US + HOUR_US, "is 31 days behind the acquirer's"),
+        (31 * DAY_US - HOUR_US, "is 31 days behind the acquirer's"),
         (-25 * HOUR_US, "is 1 day ahead of the acquirer's"),
     ],
 )

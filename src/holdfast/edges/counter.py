@@ -219,7 +219,7 @@ def differing_clock(sale: Sale, now_us: int) -> list[str]:
     behind_us, ahead_us = told_us - now_us, sale.at_us - told_us
     if max(behind_us, ahead_us) <= DAY_US:
         return []
-    days = max(behind_us, ahead_us) // DAY_US
+    days = round(max(behind_us, ahead_us) / DAY_US)
     which = "behind" if behind_us > 0 else "ahead of"
     return [
         f"this terminal's clock is {days} day{'s' * (days > 1)} {which} the acquirer's: it says {told[5:]}, without a "
