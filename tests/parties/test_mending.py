@@ -304,7 +304,9 @@ def test_a_damaged_journal(name: str) -> None:
 
 LINKED = ("completes", "increments", "advises", "voids", "voids-completion", "refunds")
 ABOUT = {"completes": "200.00", "increments": "50.00", "advises": "210.00", "refunds": "3.00"}
-LINES = st.sampled_from(["line good", "line good", "line answers-lost", "line lost", "line held", "arrives", "issuer 00"])
+LINES = st.sampled_from(
+    ["line good", "line good", "line answers-lost", "line lost", "line held", "arrives", "issuer 00"]
+)
 SELLING = st.one_of(
     st.sampled_from(["places 500.00", "sells 20.00", "takes-back", "takes-back", "settles", "wait 31", "issuer 51"]),
     st.sampled_from(LINKED),
