@@ -101,7 +101,7 @@ T1/3 voids-completion T1/2 400.00                 -> 00  T1/1.hold held
 wait 1 days
 time passes                                       -> none  released 0  due.release 1  # the void may still be reversed
 wait 1 days
-time passes                                       -> none  released 0  due.release 1  # ever longer, as it is less likely
+time passes                                       -> none  released 0  due.release 1  # ever longer
 wait 29 days
 time passes                                       -> none  T1/1.hold expired
 wait 1 days
