@@ -207,5 +207,68 @@ def test_a_copy_of_the_device_is_told_apart_by_its_link() -> None:
     assert asked(desk, question(link="a" * 16)) == "00"
     assert asked(desk, question(link="a" * 16, position="0000010009990100")) == "00"
     assert asked(desk, question(link="b" * 16)) == "94"
-    assert asked(desk, question(link="a" * 16, kept=8)) == "94"
-    assert 62 not in desk.answers[-1].fields
+    entries = len(desk.entries)
+    for kept in range(8, 20):
+        assert asked(desk, question(link="a" * 16, kept=kept)) == "94"
+        assert 62 not in desk.answers[-1].fields
+    assert len(desk.entries) == entries
+
+
+def new_kinds(desk: BatchDesk, entries: int) -> list[str]:
+    """The kinds of the entries since there were so many."""
+    return [entry.kind for entry in desk.entries[entries:]]
+
+
+def linked(kept: int, sequence: int) -> Fields:
+    """A question of a terminal that keeps a journal."""
+    return question(kept=kept) | {57: pack_request(ChainRequest(sequence, "a" * 16, ""))}
+
+
+def test_one_mending_is_one_entry_and_one_finding_however_often_it_is_asked_for() -> None:
+    desk = BatchDesk()
+    desk.act(["T1/1", "places", "C1", "5.00"])
+    entries = len(desk.entries)
+    for number in range(50):
+        assert asked(desk, linked(7 + number % 3 * number, 9 + number), stan=f"{900 + number:06d}") == "00"
+        assert desk.answers[-1].get(11) == f"{900 + number:06d}"
+        assert [record.kind for record in told(desk).records] == ["pre-authorization"]
+    assert new_kinds(desk, entries) == [RECORDS, "finding"]
+    assert len([key for key in desk.database.table(REQUESTS).rows if str(key).endswith("/0800")]) == 1
+    # Nor does another sign-on make another mending of it.
+    desk.act(["T1", "signs", "on"])
+    entries = len(desk.entries)
+    for number in range(5):
+        assert asked(desk, linked(7, 100), stan=f"{950 + number:06d}") == "00"
+    assert new_kinds(desk, entries) == []
+    assert desk.database.table(SESSIONS).rows["T0000001"].previous_mak is None
+
+
+def test_another_damage_is_another_finding() -> None:
+    desk = BatchDesk()
+    desk.act(["T1/1", "places", "C1", "5.00"])
+    assert asked(desk, linked(7, 9), stan="000900") == "00"
+    entries = len(desk.entries)
+    desk.act(["T1", "signs", "on"])
+    # What is kept holds the question before: it is new that something is lost behind it.
+    assert asked(desk, linked(9, 12), stan="000901") == "00"
+    assert new_kinds(desk, entries)[-2:] == [RECORDS, "finding"]
+    # That question was lost: the sign-on opened another batch.
+    sessions = desk.database.table(SESSIONS).rows
+    sessions["T0000001"] = sessions["T0000001"]._replace(batch="000002")
+    desk.terminals["T1"][0].batch = "000002"
+    entries = len(desk.entries)
+    assert asked(desk, linked(7, 9), stan="000902") == "00"
+    assert new_kinds(desk, entries) == [RECORDS, "finding"]
+
+
+def test_what_cannot_be_told_is_left_out_and_said_and_the_rest_is_told() -> None:
+    desk = BatchDesk()
+    for number in range(1, 24):
+        desk.act([f"T1/{number}", "places", "C1", "5.00"])
+    rows = desk.database.table(REQUESTS).rows
+    keys = sorted(key for key in rows if str(key).endswith("/0100"))
+    untellable = set(keys[2:14]) | {keys[-1]}
+    for key in untellable:
+        rows[key] = rows[key]._replace(amount_minor=-1)
+    names = [record.named for record in all_told(desk)]
+    assert names == [str(key)[16:22] + "0100" for key in keys if key not in untellable]

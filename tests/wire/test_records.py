@@ -18,7 +18,7 @@ from holdfast.wire.records import (
     Asked,
     Record,
     Told,
-    fitting_code,
+    fitting,
     how_many_fit,
     pack_asked,
     pack_told,
@@ -203,8 +203,58 @@ def test_a_question_out_of_form_is_not_written() -> None:
         pack_told(Told(POSITION, "1", ()))
 
 
-def test_codes_that_separate_are_left_out() -> None:
-    assert [fitting_code(code) for code in ("123456", "", None, "1|3", "1;3", "1234567")] == ["123456", *[""] * 5]
+ANY = st.text(max_size=12)
+
+
+@given(st.tuples(*[st.one_of(ANY, st.just(str(value))) for value in RECORD]), st.integers())
+def test_whatever_a_record_says_it_is_told_as_far_as_it_has_its_form(
+    values: tuple[str, ...], amount_minor: int
+) -> None:
+    record = Record(*values)._replace(amount_minor=amount_minor)  # type: ignore[arg-type]
+    told = fitting(record)
+    if told is None:
+        needed = record._replace(
+            response_code="", authorization_code="", rrn="", register_entry="",
+            card="", operator="", original_code="", original="", scheme="",
+        )  # fmt: skip
+        assert fitting(needed) is None
+        return
+    assert parse_told(pack_told(Told(POSITION, "", (told,)))).records == (told,)
+    assert all(value in ("", said) for value, said in zip(told, record, strict=True))
+
+
+@given(RECORDS)
+def test_what_has_its_form_is_told_as_it_is(record: Record) -> None:
+    assert fitting(record) == record
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("response_code", "e1"),
+        ("response_code", "5 "),
+        ("response_code", "*1"),
+        ("operator", "*1"),
+        ("operator", "1-"),
+        ("operator", "terminal"),
+        ("authorization_code", "12|456"),
+        ("authorization_code", "12;456"),
+        ("authorization_code", "1234567"),
+        ("original_code", "1|3"),
+        ("card", "6200000000000018"),
+        ("rrn", "A 0000000012"),
+        ("scheme", "visa"),
+    ],
+)
+def test_a_value_that_has_not_its_form_is_left_out_and_the_rest_is_told(name: str, value: str) -> None:
+    assert fitting(RECORD._replace(**{name: value})) == RECORD._replace(**{name: ""})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"kind": "Sale"}, {"outcome": "x"}, {"amount_minor": -1}, {"at": "19700101000000"}, {"named": "1"}]
+)
+def test_without_what_must_be_there_nothing_can_be_told(changes: dict[str, object]) -> None:
+    assert fitting(RECORD._replace(**changes)) is None  # type: ignore[arg-type]
 
 
 def test_it_is_explained_and_its_bytes_are_hidden() -> None:

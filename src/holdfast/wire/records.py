@@ -136,9 +136,16 @@ def how_many_fit(records: Sequence[Record]) -> int:
     return len(records)
 
 
-def fitting_code(code: str | None) -> str:
-    """An authorization code as a record can hold it: '' for one with a character that separates."""
-    return code if code is not None and re.fullmatch(_CODE, code) else ""
+def fitting(record: Record) -> Record | None:
+    """A record as it can be told: '' for each value without its form; None when one of these must be there.
+
+    What an issuer or a standard terminal sends may be anything; it is never a reason to tell nothing.
+    """
+    told = (text if re.fullmatch(form, text) else "" for form, text in zip(_VALUES, map(str, record), strict=True))
+    try:
+        return _parsed("|".join(told))
+    except WireError:
+        return None
 
 
 def _packed(record: Record) -> str:
