@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.clock import DAY_US
 from holdfast.edges import cli
-from holdfast.runtime.business_clock import BusinessClock, followed_by, recall
-from holdfast.runtime.datafolder import DataFolder
+from holdfast.runtime.business_clock import BusinessClock, appoint, followed_by, recall
+from holdfast.runtime.clock_file import CLOCK_FILE
+from holdfast.runtime.datafolder import DataFolder, installation_in
 from holdfast.runtime.pos import FOLDER
 from tests.edges.test_register import Command, Printed
 
@@ -57,6 +59,29 @@ def test_a_folder_without_terminals_is_refused_before_anything_is_advanced(
     assert advance("31d", "--terminals", str(till)).code == 0
     assert followed_by(till) == sandbox
     assert sorted(path.name for path in till.iterdir()) == ["clock.json", FOLDER]
+
+
+def test_what_is_refused_has_nobody_follow(sandbox: Path, advance: Command, tmp_path: Path) -> None:
+    till = used(tmp_path / "till")
+    for number in range(10):
+        appoint(sandbox, 366 * DAY_US, f"year-{number}", "operator")
+    ran = advance("366d", "--terminals", str(till))
+    assert (ran.code, ran.err.count("\n")) == (2, 1)
+    assert "at most 3660d" in ran.err
+    assert followed_by(till) is None
+    ran = advance("1d", "--id", "year-1", "--terminals", str(till))
+    assert (ran.code, "another advance" in ran.err) == (2, True)
+    assert [path.name for path in till.iterdir()] == [FOLDER]
+
+
+def test_another_installation_follows_nobody(sandbox: Path, advance: Command, tmp_path: Path) -> None:
+    other = used(tmp_path / "other")
+    installation_in(other)
+    ran = advance("1d", "--terminals", str(other))
+    assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
+    assert f"{other} is an installation with a clock of its own" in ran.err
+    assert BusinessClock(sandbox).advances == ()
+    assert not (other / CLOCK_FILE).exists()
 
 
 def test_a_clock_only_goes_forward(sandbox: Path, advance: Command) -> None:

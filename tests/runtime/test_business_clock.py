@@ -1,5 +1,6 @@
 """Business time: appointments in a folder's file, and clocks that keep them."""
 
+import json
 import stat
 import time
 from collections.abc import Callable
@@ -15,17 +16,21 @@ from holdfast.edges.clock import parse_span
 from holdfast.errors import BadInput, Unreachable
 from holdfast.runtime import business_clock
 from holdfast.runtime.business_clock import (
-    CLOCK_FILE,
     NOTICE_US,
-    Advance,
+    SET_BACK_US_MAX,
     BusinessClock,
     appoint,
     follow,
+    followed_by,
     is_sandbox,
     machine_us,
     recall,
+    refuse_clock_file,
+    refuse_time_before,
     spelled,
 )
+from holdfast.runtime.clock_file import CLOCK_FILE, Advance
+from holdfast.runtime.datafolder import INSTALLATION_FILE, installation_in
 
 Set = Callable[[int], None]
 
@@ -95,7 +100,7 @@ def test_the_file_is_private_and_there_is_a_limit(sandbox: Path, machine: Set) -
     with pytest.raises(BadInput, match="3661d ahead, at most 3660d"):
         appoint(sandbox, DAY_US, "more", "operator")
     assert stat.S_IMODE((sandbox / CLOCK_FILE).stat().st_mode) == 0o600
-    assert sorted(path.name for path in sandbox.iterdir()) == [CLOCK_FILE, f"{CLOCK_FILE}.lock"]
+    assert sorted(path.name for path in sandbox.iterdir()) == [CLOCK_FILE, f"{CLOCK_FILE}.lock", INSTALLATION_FILE]
 
 
 def test_a_folder_goes_on_by_what_its_logs_tell(sandbox: Path, machine: Set) -> None:
@@ -141,6 +146,88 @@ def test_a_damaged_file_never_turns_time_back(sandbox: Path, machine: Set, damag
         BusinessClock(sandbox)
     (sandbox / CLOCK_FILE).write_bytes(orjson.dumps({"advances": []}))
     assert working.ahead_us == DAY_US
+
+
+def test_a_damaged_file_is_told_whichever_it_is(sandbox: Path, machine: Set) -> None:
+    whole = appoint(sandbox, DAY_US, "a", "operator")._asdict()
+    changes: list[dict[str, object]] = [
+        {"machine_us": "a"},
+        {"machine_us": True},
+        {"machine_us": 10**30, "from_us": 10**30, "to_us": 10**30 + DAY_US},
+        {"to_us": -1},
+        {"to_us": 10**30},
+        {"to_us": 10**18},
+        {"to_us": whole["from_us"]},
+        {"from_us": whole["machine_us"] - 1},
+        {"from_us": 1.5},
+        {"id": "a b"},
+        {"id": 7},
+        {"actor": None},
+        {"more": 1},
+    ]
+    rows = [[whole | change] for change in changes] + [[whole, whole], [whole, {**whole, "id": "b", "machine_us": 0}]]
+    values: list[object] = [{"advances": each} for each in rows]
+    elsewhere = str(sandbox / "elsewhere" / CLOCK_FILE)
+    places: list[object] = [5, None, [], "", "x", "/a\0b", str(sandbox / CLOCK_FILE)]
+    values += [{"follows": each} for each in places]
+    values += [{"follows": elsewhere, "advances": []}]
+    for value in values:
+        (sandbox / CLOCK_FILE).write_text(json.dumps(value))
+        for reads in (BusinessClock, is_sandbox, followed_by, lambda folder: appoint(folder, DAY_US, "x", "operator")):
+            with pytest.raises(Unreachable, match=rf"^{sandbox / CLOCK_FILE} cannot be understood: remove it; .*$"):
+                reads(sandbox)
+
+
+def test_an_installation_goes_by_its_own_file_alone(sandbox: Path, tmp_path: Path, machine: Set) -> None:
+    made = appoint(sandbox, DAY_US, "a", "operator")
+    machine(made.machine_us)
+    wall = tmp_path / "wall"
+    wall.mkdir()
+    installation_in(wall)
+    running = BusinessClock(wall)
+    with pytest.raises(BadInput, match="an installation with a clock of its own"):
+        follow(wall, sandbox)
+    assert not (wall / CLOCK_FILE).exists()
+    refuse_clock_file(wall)
+    copied = (sandbox / CLOCK_FILE).read_bytes()
+    for written in (copied, b'{"advances": []}', orjson.dumps({"follows": str(sandbox / CLOCK_FILE)})):
+        (wall / CLOCK_FILE).write_bytes(written)
+        assert [running.ahead_us, BusinessClock(wall).ahead_us] == [0, 0]
+        assert (is_sandbox(wall), followed_by(wall)) == (False, None)
+        with pytest.raises(BadInput, match="no sandbox"):
+            appoint(wall, DAY_US, "x", "operator")
+        with pytest.raises(BadInput, match=f"no sandbox.*remove {wall / CLOCK_FILE}"):
+            refuse_clock_file(wall)
+
+
+def test_a_terminal_whose_sandbox_is_gone_does_not_go_back_to_today(
+    sandbox: Path, tmp_path: Path, machine: Set
+) -> None:
+    made = appoint(sandbox, DAY_US, "a", "operator")
+    machine(made.machine_us)
+    terminals, others = tmp_path / "terminals", tmp_path / "others"
+    for folder in (terminals, others):
+        folder.mkdir()
+    follow(terminals, sandbox)
+    follow(others, terminals)
+    with pytest.raises(Unreachable, match=f"the terminals in {others} follow"):
+        BusinessClock(others)
+    working = BusinessClock(terminals)
+    (sandbox / CLOCK_FILE).unlink()
+    assert working.ahead_us == DAY_US
+    with pytest.raises(Unreachable, match=f"{sandbox / CLOCK_FILE} is missing .* remove {terminals / CLOCK_FILE}"):
+        BusinessClock(terminals)
+    follow(terminals, others)
+    follow(others, terminals)
+    with pytest.raises(Unreachable, match="is missing or not a sandbox's"):
+        BusinessClock(terminals)
+
+
+def test_nobody_goes_on_before_what_was_recorded() -> None:
+    now_us = 1_000 * DAY_US
+    refuse_time_before(now_us, now_us + SET_BACK_US_MAX, "log A", "mend it")
+    with pytest.raises(Unreachable, match=r"newest entry of log A is of .*time never goes back; mend it"):
+        refuse_time_before(now_us, now_us + SET_BACK_US_MAX + 1, "log A", "mend it")
 
 
 def test_it_looks_at_the_file_some_times_a_second(sandbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,12 +12,15 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from holdfast.clock import SECOND_US, local_date
 from holdfast.edges.counter import load_sample
 from holdfast.parties.settings import TerminalSettings
-from holdfast.runtime.business_clock import CLOCK_FILE, BusinessClock, followed_by, machine_us
+from holdfast.runtime.business_clock import BusinessClock, followed_by, machine_us
+from holdfast.runtime.clock_file import CLOCK_FILE
 from holdfast.runtime.config import parse_address
-from holdfast.runtime.datafolder import DataFolder
+from holdfast.runtime.datafolder import DataFolder, installation_in
 from holdfast.runtime.pos import Pos
 from tests.system.installation import Installation, Ran, expected, holdfast, wait_until
 
@@ -215,6 +218,54 @@ def test_whoever_is_killed_the_advance_takes_place_once(make_installation: Make)
     installation.start()
     assert len(advances_in(installation)) == len(logs)
     assert clock_of(installation)["ahead"] == "30d"
+    assert_sound(installation)
+
+
+def test_an_installation_that_is_no_sandbox_has_the_clock_on_the_wall(make_installation: Make) -> None:
+    sandbox, plain = make_installation("--sample"), make_installation()
+    sandbox.start()
+    plain.start()
+    (plain.data / "terminals").mkdir(mode=0o700)
+    (plain.data / "terminals" / "T0000009.sqlite").touch()
+    refused = sandbox.run("clock", "advance", "41d", "--terminals", plain.data, expect=2)
+    assert "is an installation with a clock of its own" in refused.complaint
+    assert not (plain.data / CLOCK_FILE).exists()
+    for written in (b'{"advances": []}', orjson.dumps({"follows": str(sandbox.data / CLOCK_FILE)})):
+        (plain.data / CLOCK_FILE).write_bytes(written)
+        assert "is no sandbox" in plain.run("clock", "advance", "1d", expect=2).complaint
+    sandbox.run("clock", "advance", "41d")
+    assert clock_of(plain)["ahead_s"] == 0
+    forged = {"sandbox": installation_in(plain.data), "advances": []}
+    (plain.data / CLOCK_FILE).write_bytes(orjson.dumps(forged))
+    assert "is no sandbox" in plain.run("clock", "advance", "1d", expect=2).complaint
+    plain.stop()
+    again = plain.run("up", "--pos", "127.0.0.1:0", "--http", "none", expect=2)
+    assert f"is no sandbox, and its clock is the clock on the wall: remove {plain.data / CLOCK_FILE}" in again.err
+    assert "Traceback" not in again.err
+    (plain.data / CLOCK_FILE).unlink()
+    plain.start()
+
+
+def test_nobody_sells_at_a_time_before_what_was_recorded(make_installation: Make) -> None:
+    installation = make_installation("--sample")
+    installation.start()
+    sale = (HOTEL_TERMINAL, "sale", "--amount", "1.00", "--card", "alice")
+    installation.terminal(*sale)
+    advance(installation, "41d")
+    installation.terminal(*sale)
+    (installation.data / CLOCK_FILE).rename(installation.data / "aside")
+    gone = installation.terminal(*sale, expect=4)
+    assert f"{installation.data / CLOCK_FILE} is missing or not a sandbox's" in gone.complaint
+    (installation.tills / CLOCK_FILE).unlink()
+    behind = installation.terminal(*sale, expect=4)
+    assert f"the newest entry of terminal {HOTEL_TERMINAL} is of " in behind.complaint
+    worker = installation.pid_of("acquirer-1")
+    assert worker is not None
+    os.kill(worker, signal.SIGKILL)
+    wait_until("it does not start", lambda: "time never goes back" in repr(installation.log("acquirer-1")))
+    (installation.data / "aside").rename(installation.data / CLOCK_FILE)
+    advance(installation, "1s")
+    installation.terminal(*sale)
     assert_sound(installation)
 
 

@@ -18,16 +18,18 @@ from holdfast.edges.output import print_json
 from holdfast.edges.places import DataOption, JsonOption, data_path
 from holdfast.edges.status import counting
 from holdfast.errors import BadInput, Unreachable
+from holdfast.runtime.advances import recorded_in
 from holdfast.runtime.business_clock import (
-    SPAN_DAYS_MAX,
-    Advance,
     BusinessClock,
     appoint,
     follow,
     is_sandbox,
     machine_us,
+    no_sandbox,
+    refuse_following,
     spelled,
 )
+from holdfast.runtime.clock_file import ADVANCE_ID, ADVANCE_ID_CHARS_MAX, SPAN_DAYS_MAX, Advance
 from holdfast.runtime.config import ACQUIRER, ISSUER, Notice, door_of, installation_of, notice_of, role_dsns
 from holdfast.runtime.continuity import RETIRED
 from holdfast.runtime.datafolder import DataFolder
@@ -44,7 +46,6 @@ WHO_FOLLOWS = (
 
 POLL_S = 0.05
 STATUS_TIMEOUT_S = 2.0
-ID_CHARS_MAX = 64
 
 _SPAN = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?", re.ASCII)
 _BACKWARDS = re.compile(r"-\d.*")
@@ -101,10 +102,8 @@ def advance(
     folder = DataFolder(data_path(data or data_before), create=False)
     span_us = parse_span(span)
     name = parse_id(name) if name is not None else secrets.token_hex(4)
-    if is_sandbox(folder.path):
-        for followers in folders_of_terminals(terminals or ()):
-            follow(followers, folder.path)
-    done = asyncio.run(advanced(folder, span_us, name))
+    followers = folders_of_terminals(terminals or (), folder.path) if is_sandbox(folder.path) else []
+    done = asyncio.run(advanced(folder, span_us, name, followers))
     if json or json_before:
         print_json(done)
     else:
@@ -113,10 +112,11 @@ def advance(
             sys.stdout.write(f"{WHO_FOLLOWS}\n")
 
 
-def folders_of_terminals(named: Iterable[Path]) -> list[Path]:
-    """The folders that --terminals names; BadInput for one in which no terminal was ever used."""
+def folders_of_terminals(named: Iterable[Path], sandbox: Path) -> list[Path]:
+    """The folders that --terminals names; BadInput for one that is another installation's, or without a terminal."""
     folders = [path.expanduser().resolve() for path in named]
     for folder in folders:
+        refuse_following(folder, sandbox)
         if not any((folder / FOLDER).glob("*.sqlite")):
             raise BadInput(f"no terminal was ever used in {folder}: --terminals is what they have as --data")
     return folders
@@ -137,8 +137,8 @@ def parse_span(text: str) -> int:
 
 def parse_id(text: str) -> str:
     """The name of an advance, or BadInput."""
-    if not re.fullmatch(rf"[A-Za-z0-9._:-]{{1,{ID_CHARS_MAX}}}", text):
-        raise BadInput(f"--id {text!r} is not 1 to {ID_CHARS_MAX} letters, digits and . _ : -")
+    if not ADVANCE_ID.fullmatch(text):
+        raise BadInput(f"--id {text!r} is not 1 to {ADVANCE_ID_CHARS_MAX} letters, digits and . _ : -")
     return text
 
 
@@ -165,13 +165,17 @@ def show(values: dict[str, Any], json: bool) -> None:
     sys.stdout.write(f"business time is {values['business_time']}, {ahead}{sandbox}\n")
 
 
-async def advanced(folder: DataFolder, span_us: int, name: str) -> dict[str, Any]:
-    """Appoint the advance and wait until everything that runs has followed it."""
+async def advanced(folder: DataFolder, span_us: int, name: str, followers: Iterable[Path]) -> dict[str, Any]:
+    """Appoint the advance, have these folders of terminals follow, and wait until everything that runs has done so."""
     notice = running(folder)
     dsns = role_dsns(notice.database, Path(notice.keys)) if notice else None
     if dsns is not None:
+        if await recorded_in(dsns) is None:
+            raise no_sandbox(folder.path)
         await refuse_shared(folder, dsns)
     made = appoint(folder.path, span_us, name, "operator")
+    for terminals in followers:
+        follow(terminals, folder.path)
     came_due = await due_between(dsns, made) if dsns is not None else {}
     await asyncio.sleep(max(0.0, (made.machine_us - machine_us()) / SECOND_US))
     if notice is not None:

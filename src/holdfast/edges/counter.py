@@ -21,7 +21,8 @@ from holdfast.errors import BadInput, Unreachable
 from holdfast.keys.interface import TMK
 from holdfast.money import format_amount
 from holdfast.parties.settings import TerminalSettings
-from holdfast.runtime.business_clock import CLOCK_FILE, follow
+from holdfast.runtime.business_clock import follow
+from holdfast.runtime.clock_file import CLOCK_FILE, is_installation
 from holdfast.runtime.config import Address, notice_of, parse_address
 from holdfast.runtime.datafolder import DataFolder
 from holdfast.runtime.nearby import sandbox_at
@@ -154,7 +155,8 @@ def folder_of(counter: Counter) -> Path:
     used with, from its first use on, where that sandbox runs on this machine.
     """
     folder = DataFolder(counter.folder).path
-    if is_sample(counter.terminal_id) and not (folder / CLOCK_FILE).exists():
+    has_clock = (folder / CLOCK_FILE).exists() or is_installation(folder)
+    if is_sample(counter.terminal_id) and not has_clock:
         with contextlib.suppress(Unreachable):
             sandbox = sandbox_at(address_of(counter))
             if sandbox is not None:

@@ -14,7 +14,7 @@ from holdfast.domain.commands import AUDIT
 from holdfast.domain.records import ISSUER_LOGS
 from holdfast.errors import Unreachable
 from holdfast.parties.advancing import ADVANCED
-from holdfast.runtime.business_clock import Advance
+from holdfast.runtime.clock_file import Advance
 from holdfast.runtime.config import ACQUIRER, ISSUER
 from holdfast.runtime.roles import RoleDsns
 from holdfast.store.postgres_link import CONNECT_TIMEOUT_S, LOST, one_line, where
@@ -24,6 +24,10 @@ SAMPLE = "sample"
 
 _FIRST = "SELECT body FROM entries WHERE log = $1 AND number = 1"
 _LAST = "SELECT at_us FROM entries WHERE log = $1 ORDER BY number DESC LIMIT 1"
+_NEWEST = """
+    SELECT max(newest.at_us) FROM logs
+    CROSS JOIN LATERAL (SELECT at_us FROM entries WHERE log = logs.log ORDER BY number DESC LIMIT 1) AS newest
+"""
 _AUDITS = "SELECT body FROM entries WHERE kind = $1"
 _AUDITS_OF_LOG = f"{_AUDITS} AND log = $2"
 
@@ -58,6 +62,17 @@ async def unrecorded(dsn: str, party: str, log: str, advances: Sequence[Advance]
         return []
     told = {advance.id for advance in _told_by(await _ask(dsn, party, (_AUDITS_OF_LOG, AUDIT, log)))}
     return [advance for advance in advances if advance.id not in told and advance.to_us > last[0]]
+
+
+async def newest_us(dsn: str, party: str) -> int:
+    """When the newest entry of a party's logs was recorded, in business time; 0 where there is none."""
+    (newest,) = await _ask(dsn, party, (_NEWEST,))
+    return newest or 0
+
+
+async def newest_of_log_us(dsn: str, party: str, log: str) -> int:
+    """The same for one log."""
+    return max(await _ask(dsn, party, (_LAST, log)), default=0)
 
 
 def _told_by(bodies: Iterable[bytes]) -> Iterable[Advance]:

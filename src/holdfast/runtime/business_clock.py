@@ -5,51 +5,37 @@ every process of the folder looks there several times a second. At that instant 
 jump together, so that no two parties date one exchange thirty days apart, whoever is killed meanwhile.
 Rule 2: business time never runs backwards: appointments are only added, and each has an id. The same id again is the
 same appointment.
-Rule 3: an installation without that file is no sandbox, and its clock is the machine's. Leases, patience of sockets and
-pauses of processes never come from here.
+Rule 3: an installation without a file of its own is no sandbox, and its clock is the machine's. Leases, patience of
+sockets and pauses of processes never come from here.
+Rule 4: whatever becomes of the files, nobody goes on at a time before what it has recorded.
 """
 
 import fcntl
 import os
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
 
-import orjson
-
-from holdfast.clock import DAY_US, SECOND_US
+from holdfast.clock import DAY_US, MINUTE_US, SECOND_US, rfc3339
 from holdfast.errors import BadInput, Unreachable
-from holdfast.runtime.datafolder import sync_folder
-
-CLOCK_FILE = "clock.json"
-FOLLOWS = "follows"
-"""A folder of terminals has a file that only names the file of the sandbox whose clock they follow."""
+from holdfast.runtime.clock_file import (
+    AHEAD_DAYS_MAX,
+    CLOCK_FILE,
+    Advance,
+    is_installation,
+    read,
+    write_following,
+    write_sandbox,
+)
+from holdfast.runtime.datafolder import installation_in
 
 LOOK_EVERY_S = 0.25
 NOTICE_US = SECOND_US
 """So long before it takes place an advance is written down: everybody has looked by then."""
 
-SPAN_DAYS_MAX = 366
-AHEAD_DAYS_MAX = 3660
-"""Ten years: dates on the wire have two digits for a year or none at all."""
-
-
-class Advance(NamedTuple):
-    """At `machine_us` of the machine's time, business time goes from `from_us` to `to_us` at once."""
-
-    id: str
-    actor: str
-    machine_us: int
-    from_us: int
-    to_us: int
-
-    @property
-    def span_us(self) -> int:
-        """How far."""
-        return self.to_us - self.from_us
+SET_BACK_US_MAX = 5 * MINUTE_US
+"""A machine's clock may be put right by that much; where more is missing, something is wrong."""
 
 
 def machine_us() -> int:
@@ -57,10 +43,20 @@ def machine_us() -> int:
     return time.time_ns() // 1000
 
 
+def refuse_time_before(now_us: int, last_us: int, whose: str, what_to_do: str) -> None:
+    """Unreachable where the clock is behind what was recorded last: going on would date what is new before the old."""
+    if now_us < last_us - SET_BACK_US_MAX:
+        raise Unreachable(
+            f"the newest entry of {whose} is of {rfc3339(last_us)}, and here it is {rfc3339(now_us)}: time never goes "
+            f"back; {what_to_do}"
+        )
+
+
 class BusinessClock:
     """The clock of one process that works in a data folder. Unreachable when its file cannot be understood."""
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._path = folder / CLOCK_FILE
         self.advances: tuple[Advance, ...] = ()
         """All that are known, past ones and what is appointed."""
@@ -107,14 +103,16 @@ class BusinessClock:
     def _read(self) -> None:
         self._look_at_s = time.monotonic() + LOOK_EVERY_S
         seen = _signature(self._path)
-        if not seen or seen == self._seen:
+        if seen and seen == self._seen:
             return
-        value = _value_at(self._path)
-        if FOLLOWS in value:
-            self._path = Path(value[FOLLOWS])
+        file = read(self._path)
+        if file is not None and file.follows is not None and self._path.parent == self._folder:
+            self._path = file.follows
             self._read()
             return
-        found = _advances_of(value, self._path)
+        if self._path.parent != self._folder and (file is None or file.follows is not None):
+            raise _cannot_follow(self._folder, self._path)
+        found = file.advances if file is not None else ()
         if found[: len(self.advances)] == self.advances:
             self.advances = found
         self._seen = seen
@@ -125,8 +123,8 @@ class BusinessClock:
 
 def is_sandbox(folder: Path) -> bool:
     """Whether the clock of that installation may be advanced. A folder of terminals that follow one is none."""
-    path = folder / CLOCK_FILE
-    return path.exists() and FOLLOWS not in _value_at(path)
+    file = read(folder / CLOCK_FILE)
+    return file is not None and file.follows is None
 
 
 def appoint(folder: Path, span_us: int, name: str, actor: str) -> Advance:
@@ -138,10 +136,7 @@ def appoint(folder: Path, span_us: int, name: str, actor: str) -> Advance:
         followed = followed_by(folder)
         if followed is not None:
             raise BadInput(f"the terminals in {folder} follow the clock of {followed}: advance that one")
-        raise BadInput(
-            f"{folder} is no sandbox, and its clock is the clock on the wall: only an installation that was made "
-            "with `holdfast up --sample` has one that can be advanced"
-        )
+        raise no_sandbox(folder)
     with _alone(folder):
         known = _known(folder)
         same = next((advance for advance in known if advance.id == name), None)
@@ -157,8 +152,16 @@ def appoint(folder: Path, span_us: int, name: str, actor: str) -> Advance:
             )
         at_us = max((machine_us() + NOTICE_US, *(advance.machine_us + 1 for advance in known)))
         advance = Advance(name, actor, at_us, at_us + ahead_us, at_us + ahead_us + span_us)
-        _write(folder, {"advances": [each._asdict() for each in (*known, advance)]})
+        write_sandbox(folder, installation_in(folder), [*known, advance])
     return advance
+
+
+def no_sandbox(folder: Path) -> BadInput:
+    """What is said of an installation whose clock nobody can advance."""
+    return BadInput(
+        f"{folder} is no sandbox, and its clock is the clock on the wall: only an installation that was made "
+        "with `holdfast up --sample` has one that can be advanced"
+    )
 
 
 def recall(folder: Path, recorded: Sequence[Advance]) -> None:
@@ -171,23 +174,33 @@ def recall(folder: Path, recorded: Sequence[Advance]) -> None:
         missing = {advance.id: advance for advance in recorded if advance.id not in {each.id for each in known}}
         if missing or not is_sandbox(folder):
             everything = sorted((*known, *missing.values()), key=lambda advance: advance.machine_us)
-            _write(folder, {"advances": [each._asdict() for each in everything]})
+            write_sandbox(folder, installation_in(folder), everything)
+
+
+def refuse_clock_file(folder: Path) -> None:
+    """BadInput where an installation that is no sandbox has a file that would set its clock."""
+    path = folder / CLOCK_FILE
+    if os.path.lexists(path):
+        raise BadInput(f"{folder} is no sandbox, and its clock is the clock on the wall: remove {path}, then start")
 
 
 def follow(terminals: Path, folder: Path) -> None:
     """Have the terminals of a folder of their own follow the clock of a sandbox, from now on."""
-    if terminals == folder:
-        return
-    if is_sandbox(terminals):
-        raise BadInput(f"{terminals} has a clock of its own: its terminals follow that one")
-    _write(terminals, {FOLLOWS: str(folder / CLOCK_FILE)})
+    refuse_following(terminals, folder)
+    if terminals != folder:
+        write_following(terminals, folder / CLOCK_FILE)
+
+
+def refuse_following(terminals: Path, folder: Path) -> None:
+    """BadInput for a folder whose terminals cannot follow that sandbox: that of another installation."""
+    if terminals != folder and is_installation(terminals):
+        raise BadInput(f"{terminals} is an installation with a clock of its own, which follows no other")
 
 
 def followed_by(terminals: Path) -> Path | None:
     """The sandbox whose clock a folder of terminals follows."""
-    path = terminals / CLOCK_FILE
-    named = _value_at(path).get(FOLLOWS) if path.exists() else None
-    return Path(named).parent if named else None
+    file = read(terminals / CLOCK_FILE)
+    return file.follows.parent if file is not None and file.follows is not None else None
 
 
 def spelled(span_us: int) -> str:
@@ -201,8 +214,8 @@ def spelled(span_us: int) -> str:
 
 
 def _known(folder: Path) -> tuple[Advance, ...]:
-    path = folder / CLOCK_FILE
-    return _advances_of(_value_at(path), path) if path.exists() else ()
+    file = read(folder / CLOCK_FILE)
+    return file.advances if file is not None else ()
 
 
 def _signature(path: Path) -> tuple[int, ...]:
@@ -214,44 +227,12 @@ def _signature(path: Path) -> tuple[int, ...]:
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
-def _value_at(path: Path) -> dict[str, Any]:
-    try:
-        value = orjson.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise _not_understood(path) from error
-    if not isinstance(value, dict):
-        raise _not_understood(path)
-    return value
-
-
-def _advances_of(value: dict[str, Any], path: Path) -> tuple[Advance, ...]:
-    try:
-        return tuple(Advance(**row) for row in value["advances"])
-    except (KeyError, TypeError) as error:
-        raise _not_understood(path) from error
-
-
-def _not_understood(path: Path) -> Unreachable:
-    # Going on without it would turn business time back.
-    return Unreachable(f"{path} cannot be understood: remove it, and `holdfast up` makes it anew from the register")
-
-
-def _write(folder: Path, value: dict[str, Any]) -> None:
-    """In place at once and durable, mode 0600."""
-    try:
-        descriptor, name = tempfile.mkstemp(dir=folder, prefix=f".{CLOCK_FILE}.")
-        try:
-            with os.fdopen(descriptor, "wb") as draft:
-                draft.write(orjson.dumps(value))
-                draft.flush()
-                os.fsync(draft.fileno())
-            Path(name).replace(folder / CLOCK_FILE)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-        sync_folder(folder)
-    except OSError as error:
-        raise Unreachable(f"{folder / CLOCK_FILE} cannot be written: {error.strerror}") from error
+def _cannot_follow(terminals: Path, path: Path) -> Unreachable:
+    # Today's date would be wrong by as far as the acquirer is ahead.
+    return Unreachable(
+        f"the terminals in {terminals} follow the clock of the sandbox in {path.parent}, and {path} is missing or not "
+        f"a sandbox's: start that sandbox, or remove {terminals / CLOCK_FILE} to have them follow another"
+    )
 
 
 @contextmanager

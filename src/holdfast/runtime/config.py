@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from holdfast.errors import BadInput, Unreachable
-from holdfast.runtime.datafolder import DataFolder, kept_secret
+from holdfast.runtime.datafolder import DataFolder, installation_in
 from holdfast.runtime.roles import DATABASE, PARTIES, RoleDsns, with_login
 
 ACQUIRER, ISSUER = PARTIES
@@ -193,7 +193,7 @@ def issuer_notice_of(folder: DataFolder) -> Path:
 
 def installation_of(folder: DataFolder) -> str:
     """A name for this data folder that no other has: leases are held under it."""
-    return kept_secret(folder.path / "installation", lambda: os.urandom(8).hex()).strip()
+    return installation_in(folder.path)
 
 
 def put_notice(folder: DataFolder, notice: Notice) -> None:

@@ -30,6 +30,9 @@ SOCKET_NAME_BYTES_MAX = 32
 
 LOCK_FILE = "lock"
 
+INSTALLATION_FILE = "installation"
+"""Only the folder of an installation has it; terminals that have a folder of their own never do."""
+
 # A comma separates hosts in a connection string and folders in PostgreSQL's settings; quotes and spaces have rules of
 # their own there. A folder spelled with other characters gets its sockets elsewhere, like one that is too long.
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._-]+")
@@ -149,6 +152,11 @@ def kept_secret(path: Path, make: Callable[[], str]) -> str:
             Path(name).unlink()
         sync_folder(path.parent)
     return path.read_text(encoding="utf-8")
+
+
+def installation_in(folder: Path) -> str:
+    """A name for that data folder that no other has; it is made where there is none yet."""
+    return kept_secret(folder / INSTALLATION_FILE, lambda: os.urandom(8).hex()).strip()
 
 
 def sync_folder(path: Path) -> None:

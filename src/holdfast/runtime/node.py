@@ -30,7 +30,8 @@ from holdfast.parties.issuer import Issuer
 from holdfast.parties.restored import Restored
 from holdfast.parties.step import Command
 from holdfast.runtime import advances, continuity, launcher
-from holdfast.runtime.business_clock import Advance, BusinessClock, machine_us
+from holdfast.runtime.business_clock import BusinessClock, machine_us, refuse_time_before
+from holdfast.runtime.clock_file import Advance
 from holdfast.runtime.config import (
     ACQUIRER,
     HERE,
@@ -127,8 +128,10 @@ class Node:
             )
             await continuity.record_restore(writer, self.logs, told)
             await self.engine.take()
-        known = self.clock.advances
-        missing = await advances.unrecorded(self.config.dsn, self.config.party, head.log, known)
+        dsn, party, known = self.config.dsn, self.config.party, self.clock.advances
+        last_us = await advances.newest_of_log_us(dsn, party, head.log)
+        refuse_time_before(self.clock.now_us(), last_us, f"log {head.log}", "start `holdfast up` again")
+        missing = await advances.unrecorded(dsn, party, head.log, known)
         self._recorded = {advance.id for advance in known} - {advance.id for advance in missing}
         self._taken_up = set(self._recorded)
         self.record_advances()

@@ -29,7 +29,7 @@ from holdfast.parties.settings import ACQUIRER, TerminalSettings
 from holdfast.parties.step import Command
 from holdfast.parties.terminal import Terminal
 from holdfast.parties.unwritten import UNWRITTEN, in_doubt, unwritten
-from holdfast.runtime.business_clock import BusinessClock
+from holdfast.runtime.business_clock import BusinessClock, refuse_time_before
 from holdfast.runtime.config import Address
 from holdfast.runtime.driver import CountedLinks, Driver, StoreWords
 from holdfast.runtime.engine import Engine, Log
@@ -56,6 +56,12 @@ JOURNAL_WORDS = StoreWords("the journal cannot be written", "the journal can be 
 
 TOLD_WAIT_S = 3.0
 """How long an advice that was just entered is waited for before it is shown as stored."""
+
+SET_RIGHT = (
+    "set the clock right, or have its folder follow the sandbox again that it was used with: `holdfast clock advance "
+    "1s --terminals DIR`"
+)
+"""What to do where a terminal is at a time before its own journal."""
 
 SYSTEM = "system"
 """Who does what no operator asked for."""
@@ -95,6 +101,17 @@ def keys_of(folder: Path) -> FileKeys:
         with contextlib.suppress(KeyRefused):  # Another terminal of the folder was first.
             return FileKeys.create(place)
     return FileKeys.open(place)
+
+
+async def refuse_set_back(path: Path, terminal_id: str, now_us: int) -> None:
+    """Unreachable for a terminal whose journal was written at a later time than it is here."""
+    reader = SqliteReader(path)
+    try:
+        for log in await reader.logs():
+            for entry in await reader.entries(log.log, log.frontier.size, log.frontier.size):
+                refuse_time_before(now_us, entry.at_us, f"terminal {terminal_id}", SET_RIGHT)
+    finally:
+        await reader.close()
 
 
 class Pos:
@@ -146,6 +163,8 @@ class Pos:
                 # It was deleted: damage like any other, and what its log may still hold is not thrown away.
                 make_private(path)
             mended = await made_sound(path, keys, clock.now_us(), load_again)
+            if path in files_of(folder):
+                await refuse_set_back(path, settings.terminal_id, clock.now_us())
         except BaseException:
             lock.release()
             raise

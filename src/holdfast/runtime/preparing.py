@@ -15,14 +15,16 @@ import asyncpg
 from holdfast.errors import HoldfastError, Unreachable
 from holdfast.keys.file import FileKeys
 from holdfast.keys.folder import SIGNING_FILE
-from holdfast.runtime.advances import recorded_in
-from holdfast.runtime.business_clock import recall
+from holdfast.runtime.advances import newest_us, recorded_in
+from holdfast.runtime.business_clock import BusinessClock, recall, refuse_clock_file, refuse_time_before
 from holdfast.runtime.config import ACQUIRER, ISSUER
 from holdfast.runtime.continuity import refuse_shortened_party
 from holdfast.runtime.datafolder import DataFolder
 from holdfast.runtime.roles import RoleDsns, ensure_database
 from holdfast.store.migrate import migrate
 from holdfast.store.postgres_link import COMMAND_TIMEOUT_S, CONNECT_TIMEOUT_S, LOST, one_line, where
+
+SET_RIGHT = "set the clock of this machine right, then start again"
 
 LOSS_PATIENCE_S = 60.0
 LOSS_RETRY_S = 0.1
@@ -65,6 +67,7 @@ async def prepare(server: str, folder: DataFolder, keys: Path, tell: Callable[[s
     async def rest() -> None:
         await _prepare_schemas(dsns, keys, tell)
         await recall_clock(folder, dsns)
+        await refuse_set_back(folder, dsns)
 
     await outlasting(rest, tell)
     return dsns
@@ -95,10 +98,19 @@ def open_or_create_keys(keys: Path, fresh: bool) -> None:
 
 
 async def recall_clock(folder: DataFolder, dsns: RoleDsns) -> None:
-    """A sandbox goes on by the clock that its logs tell of; anything else is left without one of its own."""
+    """A sandbox goes on by the clock that its logs tell of; BadInput for anything else with a clock of its own."""
     recorded = await recorded_in(dsns)
-    if recorded is not None:
+    if recorded is None:
+        refuse_clock_file(folder.path)
+    else:
         recall(folder.path, recorded)
+
+
+async def refuse_set_back(folder: DataFolder, dsns: RoleDsns) -> None:
+    """Unreachable where the logs were written at a later time than it is here."""
+    now_us = BusinessClock(folder.path).now_us()
+    for party, dsn in ((ACQUIRER, dsns.reader_acquirer), (ISSUER, dsns.reader_issuer)):
+        refuse_time_before(now_us, await newest_us(dsn, party), f"the {party}'s logs", SET_RIGHT)
 
 
 async def _has_logs(dsn: str) -> bool:
