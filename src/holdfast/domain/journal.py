@@ -153,12 +153,16 @@ def _after_settlement(device: Device, facts: Facts) -> Device:
 
 
 def _after_mending(device: Device, facts: Facts) -> Device:
-    """The terminal while its journal is rebuilt. Damaged once more meanwhile, it goes on from the first damage."""
+    """The terminal while its journal is rebuilt. Damaged once more meanwhile, it goes on from the first damage; the
+    register is asked from an earlier batch on where something of that one lost its card number.
+    """
     phase = facts["phase"]
     if phase == "mended":
         if not device.mending:
             start = device.batch + FROM_THE_START
             device = device._replace(kept_n=facts["kept"], records_after=start, recovered_n=0)
+        if "from_batch" in facts:
+            device = device._replace(records_after=facts["from_batch"] + FROM_THE_START)
         doubtful = facts.get("doubtful", device.doubtful)
         device = device._replace(mending=facts["says"], doubtful=doubtful, records_key="")
         return device._replace(signed_on=False, in_flight="")

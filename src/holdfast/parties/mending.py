@@ -6,6 +6,8 @@ the journal (`recovery`). It goes on where it was, whenever it was interrupted; 
 
 Rule 1: the request that was in flight at the end of what was kept is never reversed by silence, for its slip may have
 been printed. It is what the register says; what the register does not know is reversed, should it still arrive.
+So is what waits to be told and has lost its card number, which nobody can tell any more: where the register does not
+know it, it is declined, and the register's finding has its slip looked for.
 Rule 2: only an answer whose MAC holds, and which tells records in their form, is believed. Without one the terminal
 goes on saying that its journal is to be rebuilt, and sells nothing.
 """
@@ -15,6 +17,7 @@ from typing import Any, NamedTuple
 from holdfast.clock import local
 from holdfast.domain import responses
 from holdfast.domain.commands import BY_NAME, JOURNAL, RECORDS, SETTLEMENT, Silence
+from holdfast.domain.journal import OWED
 from holdfast.domain.records import DEVICES, SALES, Device, Sale
 from holdfast.domain.tables import DUE, Due, Write, put, remove
 from holdfast.errors import BadInput, WireError
@@ -57,6 +60,7 @@ def mend(event: Command, settings: TerminalSettings) -> Decision:
         "says": str(event.arguments.get("says") or DAMAGED),
         "actor": event.actor,
         "doubtful": doubtful or None,
+        "from_batch": _batch_of_the_oldest(owed),
     }
     page.note(JOURNAL, "mended", facts)
     if in_flight is not None and in_flight.trace_key != doubtful:
@@ -89,6 +93,12 @@ def _what_was_open(device: Device | None) -> Reads[tuple[Sale | None, str]]:
     return None, last.trace_key if undo is None else ""
 
 
+def _batch_of_the_oldest(owed: list[Sale]) -> str | None:
+    """The batch of what has waited longest and cannot be told any more; the register is asked from there on."""
+    untold = [sale for sale in advices.in_order(owed) if sale.pan_sealed is None]
+    return untold[0].batch if untold else None
+
+
 def _is_over(page: Page, sale: Sale) -> None:
     """A request about the terminal itself that was in flight: whatever comes is not its answer any more."""
     facts: dict[str, Any] = {"trace_key": sale.trace_key, "sequence": sale.sequence}
@@ -100,12 +110,16 @@ def _is_over(page: Page, sale: Sale) -> None:
 
 
 class Asking(NamedTuple):
-    """What is read to ask for records: the request for them, where there is one already, and from which entry on."""
+    """What is read to ask for records: the request for them, where there is one already, and from which entry on.
+
+    `untold` are the trace keys of what waits to be told, and cannot be.
+    """
 
     key: str
     sale: Sale | None
     taken: bool
     since: int
+    untold: list[str]
 
 
 def rebuild(event: Command, settings: TerminalSettings) -> Decision:
@@ -146,10 +160,12 @@ def _look(device: Device) -> Reads[Asking]:
     key = device.records_key or str(next_key(device, SIGN_ON_MTI))
     sale, doubtful, owed = yield RowOf(SALES, key), RowOf(SALES, device.doubtful), advices.OWED
     # What cannot be told again, because its card number is lost, is looked for in the register like what was in flight.
-    looked_for = [each.sequence - 1 for each in owed if each.pan_sealed is None]
+    untold = [each for each in owed if each.pan_sealed is None]
+    looked_for = [each.sequence - 1 for each in untold]
     if doubtful is not None:
         looked_for.append(doubtful.sequence - 1)
-    return Asking(key, sale, sale is not None and not device.records_key, min([device.kept_n, *looked_for]))
+    since = min([device.kept_n, *looked_for])
+    return Asking(key, sale, sale is not None and not device.records_key, since, [each.trace_key for each in untold])
 
 
 def _why_not_now(device: Device, asking: Asking, turn: Turn) -> str | None:
@@ -187,9 +203,10 @@ def records_answered(message: Message, device: Device, sale: Sale, settings: Ter
     told, no = told_records(message, mac_holds, device)
     batch = device.records_after[:6]
     keys = recovery.keys_of(device.terminal_id, batch, told.records) if told else []
-    keys += [device.doubtful] if device.doubtful and device.doubtful not in keys else []
     asking = yield from _look(device)
-    rows = (yield tuple(RowOf(SALES, key) for key in keys)) if keys else ()
+    keys += asking.untold
+    keys += [device.doubtful, outbox.reversal_key(device.doubtful)] if device.doubtful else []
+    rows = (yield tuple(RowOf(SALES, key) for key in dict.fromkeys(keys))) if keys else ()
     (turn,) = yield (TURN,)
     if device.in_flight != sale.trace_key:
         return Step(says=f"late answer to {sale.trace_key} ignored")
@@ -208,7 +225,7 @@ def records_answered(message: Message, device: Device, sale: Sale, settings: Ter
         page.note(RECORDS, "again", {"trace_key": sale.trace_key, "sequence": sale.sequence, "after": told.following})
         also = (patience(sale.trace_key, page.turn, settings), *forgotten)
         return page.step(_question(page, sale.trace_key, asking.since), also=also)
-    return _done(page, sale, told_by(message, turn.now_us, settings.zone), forgotten)
+    return _done(page, asking, told_by(message, turn.now_us, settings.zone), forgotten)
 
 
 def told_records(message: Message, mac_holds: bool, device: Device) -> tuple[records.Told | None, str | None]:
@@ -244,9 +261,13 @@ def _forgotten(batch: str, told: records.Told, device: Device, turn: Turn) -> tu
     return (put(DUE, Due(f"forget:{batch}", turn.now_us, 0, turn.now_us)),)
 
 
-def _done(page: Page, sale: Sale, told: dict[str, Any], forgotten: tuple[Write, ...]) -> Step:
+def _done(page: Page, asking: Asking, told: dict[str, Any], forgotten: tuple[Write, ...]) -> Step:
     """The register has no more to say: what it does not know is undone, and the terminal sells again."""
+    sale = page.sales[asking.key]
     duties = _settle_doubt(page)
+    for key in asking.untold:
+        if page.sales[key].delivery == OWED:
+            _give_up(page, page.sales[key])
     assert page.device is not None, "a terminal that was loaded asked for it"
     count = page.device.recovered_n
     named = {"trace_key": sale.trace_key, "sequence": sale.sequence, "outcome": "approved"}
@@ -265,13 +286,22 @@ def _settle_doubt(page: Page) -> tuple[Write, ...]:
     silence = BY_NAME[sale.kind].silence
     facts: dict[str, Any] = {"trace_key": sale.trace_key, "sequence": sale.sequence, "reason": NOT_REGISTERED}
     if silence is Silence.REPEATED and sale.pan_sealed is None:
-        page.note(sale.kind, "recovered", facts | {"outcome": "declined"})
+        _give_up(page, sale)
+        return ()
+    if outbox.reversal_key(sale.trace_key) in page.sales:
+        # It was settled before the journal was damaged once more.
         return ()
     if sale.outcome == "asked":
         page.note(sale.kind, "unknown", facts | {"outcome": "unknown"})
     if silence is Silence.REVERSED:
         return (outbox.store_reversal(page, sale, NO_ANSWER),)
     return (advices.told_now(page.turn),) if silence is Silence.REPEATED else ()
+
+
+def _give_up(page: Page, sale: Sale) -> None:
+    """What the register does not know, and nobody can tell it any more."""
+    facts = {"trace_key": sale.trace_key, "sequence": sale.sequence, "reason": NOT_REGISTERED}
+    page.note(sale.kind, "recovered", facts | {"outcome": "declined"})
 
 
 def rebuilt(count: int) -> dict[str, Any]:

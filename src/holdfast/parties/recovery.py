@@ -61,7 +61,7 @@ def is_waited_for(own: Sale | None, record: Record) -> bool:
     if own is None:
         return True
     told_again = record.kind in BY_NAME and BY_NAME[record.kind].silence is Silence.REPEATED
-    return own.outcome == "asked" and not (told_again and own.pan_sealed is not None)
+    return (own.outcome == "asked" or own.delivery == OWED) and not (told_again and own.pan_sealed is not None)
 
 
 def belief_of(record: Record) -> str:
