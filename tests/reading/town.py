@@ -87,6 +87,10 @@ class SqliteGround:
         return reader
 
     async def spoil(self, party: str, statement: str, *arguments: object) -> None:
+        # In one process nobody can write a file at which somebody looks: the looking is over.
+        for reader in [each for each in self.open if isinstance(each, SqliteReader)]:
+            self.open.remove(reader)
+            await reader.close()
         connection = sqlite3.connect(self.path(party), isolation_level=None)
         connection.execute(statement.replace("$", "?"), arguments)
         connection.close()
