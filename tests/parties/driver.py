@@ -40,6 +40,7 @@ class Bench:
         self.linked: frozenset[str] = frozenset()
         self.rows: dict[Table, dict[Key, Row]] = {table: {} for table in tables}
         self.entries: list[Entry] = []
+        self._named = {table.name: table for table in self.rows}
         self._read: set[tuple[Table, Key]] = set()
 
     def offer(self, event: Event, now_us: int) -> Step:
@@ -84,7 +85,9 @@ class Bench:
 
     def _answer(self, want: Want, now_us: int) -> Any:
         match want:
-            case RowOf(table, key):
+            case RowOf(wanted, key):
+                # A row may be wanted with a lock although its table is read without: it is the same table.
+                table = self._named[wanted.name]
                 self._read.add((table, key))
                 return self.rows[table].get(key)
             case Find():

@@ -10,14 +10,12 @@ from holdfast.domain.policy import Policy
 from holdfast.domain.records import REQUESTS, SESSIONS, TERMINALS, Terminal
 from holdfast.keys.algorithms import decrypt_blocks, encrypt_blocks, mac_ecb, pin_block, pin_of_block
 from holdfast.parties.step import Received
-from holdfast.register.canonical import decode_strict
 from holdfast.wire.chain import CHAIN_FIELD, ChainRequest, pack_request
 from holdfast.wire.codec import decode, encode
 from holdfast.wire.dialect import ASCII_1987, UNIONPAY
 from holdfast.wire.header import parse_header
 from holdfast.wire.message import Message
 from holdfast.wire.security import mac_block, parse_working_keys, put_mac
-from tests.parties.acquirer_audit import book_of
 from tests.parties.acquirer_desk import CARDS, HOTEL, OTHER_HOTEL, PIN, TRACK2, Desk, DeskTerminal, spoiled
 from tests.runtime.acquirer_bench import TMK, ZONE
 from tests.standard_terminal import StandardTerminal
@@ -308,34 +306,6 @@ def test_a_sign_on_with_an_unknown_journal_opens_a_new_batch() -> None:
     assert batch_after(desk, terminal, 3) == "000002"
 
 
-def signs_on_with(desk: Desk, terminal: StandardTerminal, sequence: int, journal: str) -> tuple[str, list[str]]:
-    """The batch that a sign-on with this journal is given, and what findings say of it."""
-    before = len(desk.entries)
-    _, pipe, link = desk.terminals["T1"]
-    body = chained(terminal.sign_on(), terminal, sequence, seal=False, link=journal)
-    assert terminal.take_keys(desk.send(body, pipe, link)) == "00"
-    said = [decode_strict(entry.body) for entry in desk.entries[before:] if entry.kind == "finding"]
-    assert all(facts["owner"] and facts["due"] and facts["terminal_id"] == "T0000001" for facts in said)
-    return terminal.batch, [str(facts["reason"]) for facts in said]
-
-
-def test_another_device_opens_a_batch_and_is_found_once() -> None:
-    """Nobody knows what the former device had not sent; how far the new one's journal has come says nothing."""
-    lost = "the terminal came back with another journal: what its former device had not sent in batch {} may be lost"
-    old, new, third = "a" * 16, "b" * 16, "c" * 16
-    desk, terminal = opened()
-    assert signs_on_with(desk, terminal, 2, old) == ("000001", [])
-    assert desk.transmit("T1", chained(terminal.pre_auth(CARDS["C1"], 100_00), terminal, 4)) == "00"
-    assert signs_on_with(desk, terminal, 9, old) == ("000001", []), "the same journal, whose line was gone"
-    assert signs_on_with(desk, terminal, 12, new) == ("000002", [lost.format("000001")])
-    assert signs_on_with(desk, terminal, 14, new) == ("000002", []), "it signs on once more"
-    assert signs_on_with(desk, terminal, 6, old) == ("000003", []), "a late copy: it was found before"
-    assert signs_on_with(desk, terminal, 16, new) == ("000004", [])
-    desk.sign_on("T1")
-    assert signs_on_with(desk, terminal, 18, new) == ("000004", []), "somebody who names no journal changes nothing"
-    assert signs_on_with(desk, terminal, 2, third) == ("000005", [lost.format("000004")])
-
-
 def test_by_rule_the_batch_that_a_new_journal_opens_is_the_date() -> None:
     desk, terminal = opened()
     desk.rules("batch_numbers=date", "*")
@@ -544,16 +514,3 @@ def test_the_issuer_is_asked_in_a_message_that_it_can_read() -> None:
     question = decode(ASCII_1987, body)
     assert (question.mti, question.get(18), question.get(4)) == ("0100", "7011", "000000010000")
     assert desk.keys.verify_mac(desk.zone_key, "x919", mac_block(ASCII_1987, body), question.get(128))
-
-
-@pytest.mark.parametrize(("named", "findings"), [("A-999999", 1), ("QA-000001", 1), ("A-000001", 0), ("", 0)])
-def test_a_terminal_that_was_told_an_entry_which_we_lack_raises_a_finding(named: str, findings: int) -> None:
-    """The register was cut, or restored from an older backup: the next sign-on of the terminal says so."""
-    desk, terminal = opened()
-    body = terminal.sign_on()
-    message = decode(UNIONPAY, body)
-    message.fields[57] = f"HF1|9|0123456789abcdef|{named}"
-    assert desk.transmit("T1", encode(UNIONPAY, Message("0800", message.fields))) == "00"
-    raised = [entry for entry in book_of(desk.database) if entry["kind"] == "finding"]
-    assert len(raised) == findings
-    assert all(entry["about"] == named and entry["owner"] for entry in raised)

@@ -71,7 +71,11 @@ class HotCard(NamedTuple):
 
 
 class Session(NamedTuple):
-    """A terminal's sign-on: its batch and working keys (wrapped). The keys are secrets, the rest a projection."""
+    """A terminal's sign-on: its batch and working keys (wrapped). The keys are secrets, the rest a projection.
+
+    Anybody can send a sign-on; only the terminal can unwrap the keys that it is given. What a sign-on says of another
+    journal therefore stands under `unproven_…` until a message under these keys comes (see `parties.proving`).
+    """
 
     terminal_id: str
     batch: str
@@ -88,6 +92,13 @@ class Session(NamedTuple):
     journal: str = ""
     """What names the journal that it signed on with, '' for none; and the one before that."""
     former_journal: str = ""
+    unproven_batch: str = ""
+    """The batch that the last sign-on was told, '' where nothing of it is left to be proven; its journal, its entry,
+    and the entry that it was told and that is missing here ("entry|why"), '' for none.
+    """
+    unproven_journal: str = ""
+    unproven_entry: str = ""
+    unproven_missing: str = ""
 
 
 class Card(NamedTuple):
@@ -204,6 +215,8 @@ BINS = Table("bins", Bin, reference=True)
 ISSUERS = Table("issuers", Issuer, reference=True)
 HOT_CARDS = Table("hot_cards", HotCard, reference=True)
 SESSIONS = Table("sessions", Session, shared=True, secret=True)
+SESSIONS_TO_CHANGE = SESSIONS._replace(shared=False)
+"""The same rows, for who reads one in order to change it: locked."""
 CARDS = Table("cards", Card, indexes=(("token",),), shared=True, secret=True)
 REQUESTS = Table("requests", Request, indexes=(("batch_id",), ("hold_id",)))
 HOLDS = Table("holds", Hold, indexes=(("token",), ("merchant_id", "authorization_code")))

@@ -48,6 +48,7 @@ from holdfast.parties.booking import book, counted, finding
 from holdfast.parties.exchange import MAC_ALGORITHM as ISSUER_MAC_ALGORITHM
 from holdfast.parties.exchange import ask_issuer
 from holdfast.parties.lookups import CardFacts, Seen, look, wants_of_card
+from holdfast.parties.proving import with_proof
 from holdfast.parties.step import (
     TURN,
     Command,
@@ -83,7 +84,7 @@ class Acquirer:
             return installation.obey(event)
         if event.peer:
             return answers.answered_by_issuer(event, self.policy)
-        return self.asked_by_terminal(event)
+        return with_proof(self.asked_by_terminal(event), self.policy)
 
     def asked_by_terminal(self, event: Received) -> Decision:
         """One message of a terminal, by its type."""

@@ -19,12 +19,22 @@ from holdfast.domain.commands import (
     SIGN_ON_TRACK,
 )
 from holdfast.domain.policy import Policy
-from holdfast.domain.records import MERCHANTS, REQUESTS, SCHEMES, SESSIONS, TERMINALS, Merchant, Session, Terminal
+from holdfast.domain.records import (
+    MERCHANTS,
+    REQUESTS,
+    SCHEMES,
+    SESSIONS,
+    SESSIONS_TO_CHANGE,
+    TERMINALS,
+    Merchant,
+    Session,
+    Terminal,
+)
 from holdfast.domain.rules import EVERYWHERE, Rules
-from holdfast.domain.tables import Find, put
+from holdfast.domain.tables import Find, Table, put
 from holdfast.ids import rrn_of
-from holdfast.parties.booking import raised
 from holdfast.parties.chain_check import missing_entry
+from holdfast.parties.proving import prove
 from holdfast.parties.ruling import rules_for, wants_of_rules
 from holdfast.parties.step import (
     TURN,
@@ -50,8 +60,6 @@ from holdfast.wire.message import Message
 from holdfast.wire.security import WorkingKeys, mac_block, pack_working_keys
 
 MAC_FIELD = 64
-ANOTHER_JOURNAL = "the terminal came back with another journal"
-LOOK = "compare the terminal's journal with the register"
 FIRST_BATCH = 1
 BATCH_MAX = 999_999
 
@@ -75,11 +83,15 @@ class Admitted(NamedTuple):
         return self.under_previous_key and turn.now_us >= self.session.previous_until_us
 
 
-def admit(event: Received, *also: Want) -> Reads[tuple[Admitted | str, tuple[Any, ...]]]:
-    """Admit a terminal's message, or say the code it is refused with; `also` are wants to be answered on the way."""
+def admit(event: Received, *also: Want, sessions: Table = SESSIONS) -> Reads[tuple[Admitted | str, tuple[Any, ...]]]:
+    """Admit a terminal's message, or say the code it is refused with; `also` are wants to be answered on the way.
+
+    `sessions` is SESSIONS_TO_CHANGE for who changes the session. A message under the newest key proves the sign-on that
+    gave it; without a MAC, or under the key before, it is one of the session as it was proven before.
+    """
     message = event.message
     terminal_id = message.get(41)
-    terminal, session, *others = yield (RowOf(TERMINALS, terminal_id), RowOf(SESSIONS, terminal_id), *also)
+    terminal, session, *others = yield (RowOf(TERMINALS, terminal_id), RowOf(sessions, terminal_id), *also)
     if terminal is None or not terminal.enabled:
         return responses.UNKNOWN_TERMINAL, ()
     if session is None:
@@ -91,6 +103,11 @@ def admit(event: Received, *also: Want) -> Reads[tuple[Admitted | str, tuple[Any
         verify_mac(session.mak, session.mac_algorithm, block, mac),
         RowOf(MERCHANTS, terminal.merchant_id),
     )
+    if holds and session.unproven_batch:
+        proven = yield from prove(session, terminal)
+        if proven is None:
+            return responses.MAC_ERROR, ()
+        return Admitted(terminal, merchant, proven, proven.mak != session.mak), tuple(others)
     if holds:
         return Admitted(terminal, merchant, session, False), tuple(others)
     if session.previous_mak is not None:
@@ -100,12 +117,14 @@ def admit(event: Received, *also: Want) -> Reads[tuple[Admitted | str, tuple[Any
     return responses.MAC_ERROR, ()
 
 
-def admit_unsealed(event: Received, *also: Want) -> Reads[tuple[Admitted | str, tuple[Any, ...]]]:
+def admit_unsealed(
+    event: Received, *also: Want, sessions: Table = SESSIONS
+) -> Reads[tuple[Admitted | str, tuple[Any, ...]]]:
     """Admit a message of a type that bears no MAC (settlement, upload); one that bears a MAC all the same must hold."""
     if MAC_FIELD in event.message.fields:
-        return (yield from admit(event, *also))
+        return (yield from admit(event, *also, sessions=sessions))
     terminal_id = event.message.get(41)
-    terminal, session, *others = yield (RowOf(TERMINALS, terminal_id), RowOf(SESSIONS, terminal_id), *also)
+    terminal, session, *others = yield (RowOf(TERMINALS, terminal_id), RowOf(sessions, terminal_id), *also)
     if terminal is None or not terminal.enabled:
         return responses.UNKNOWN_TERMINAL, ()
     if session is None:
@@ -114,9 +133,11 @@ def admit_unsealed(event: Received, *also: Want) -> Reads[tuple[Admitted | str, 
     return Admitted(terminal, merchant, session, False), tuple(others)
 
 
-def admit_about_batch(event: Received, *also: Want) -> Reads[tuple[Admitted | str, tuple[Any, ...]]]:
+def admit_about_batch(
+    event: Received, *also: Want, sessions: Table = SESSIONS
+) -> Reads[tuple[Admitted | str, tuple[Any, ...]]]:
     """Admit a settlement or an upload: without a MAC only by rule, and never for a terminal that seals its own."""
-    admitted, read = yield from admit_unsealed(event, *also, RowOf(SCHEMES, EVERYWHERE))
+    admitted, read = yield from admit_unsealed(event, *also, RowOf(SCHEMES, EVERYWHERE), sessions=sessions)
     if isinstance(admitted, str):
         return admitted, ()
     *others, everywhere = read
@@ -158,13 +179,13 @@ def sign_on(event: Received, policy: Policy, ended: Mapping[str, int]) -> Decisi
     """0800: fresh working keys under the terminal's master key, and the batch.
 
     A terminal whose journal we do not know (its device was replaced; or it was restored, and its next message is no
-    later than the last we saw in this batch) gets a new batch, so that its trace numbers name new requests. What a
-    former device had not sent may be lost: a finding says so, once. One that was told an entry which this register
-    lacks shows that the register was cut or restored: a finding says that, too.
+    later than the last we saw in this batch) is told a new batch, so that its trace numbers name new requests. What a
+    former device had not sent may be lost; one that was told an entry which this register lacks shows that the register
+    was cut or restored. But anybody can say such things: all of it waits until it is proven (`proving`).
     """
     message = event.message
     terminal_id, wanted = message.get(41), message.get(60)[8:11]
-    terminal, session = yield RowOf(TERMINALS, terminal_id), RowOf(SESSIONS, terminal_id)
+    terminal, session = yield RowOf(TERMINALS, terminal_id), RowOf(SESSIONS_TO_CHANGE, terminal_id)
     if terminal is None or not terminal.enabled or not fits(wanted, terminal):
         (turn,) = yield (TURN,)
         code = responses.UNKNOWN_TERMINAL if terminal is None or not terminal.enabled else responses.FORMAT_ERROR
@@ -177,29 +198,21 @@ def sign_on(event: Received, policy: Policy, ended: Mapping[str, int]) -> Decisi
     link = chain.parse_request(message.get(CHAIN_FIELD))
     rules = rules_for("", merchant, schemes)
     batch = session.batch if session else next_batch(None, rules, turn, policy)
-    other = link is not None and session is not None and session.journal not in ("", link.link)
-    if session and link and (other or (seen and link.sequence <= seen[0].sequence)):
-        batch = next_batch(session.batch, rules, turn, policy)
+    told, lost = batch, missing_entry(link.last_entry, turn, ended) if link else None
+    other = link is not None and (session is None or session.journal != link.link)
+    behind = link is not None and bool(seen) and link.sequence <= seen[0].sequence
+    if behind or (other and session is not None and session.journal):
+        told = next_batch(batch, rules, turn, policy)
     # Anybody can send a sign-on without a link: what was sealed before says more than that.
-    seals = seen[0].sequence > 0 if seen else session is not None and session.seals_batches
-    fresh = Fresh(terminal, session, batch, keys, exported, link is not None or seals, link.link if link else "")
-    step = signed_on(event, fresh, turn, policy)
-    about = {"terminal_id": terminal_id, "merchant_id": terminal.merchant_id}
-    lost = missing_entry(link.last_entry, turn, ended) if link else None
-    if link is not None and lost is not None:
-        reason = f"the terminal was told an entry that is missing: {lost}"
-        step = also_found(step, about | {"about": link.last_entry}, reason, turn, policy)
-    if other and session is not None and fresh.journal != session.former_journal:
-        reason = f"{ANOTHER_JOURNAL}: what its former device had not sent in batch {session.batch} may be lost"
-        step = also_found(step, about | {"about": turn.entry}, reason, turn, policy)
-    return step
-
-
-def also_found(step: Step, about: Mapping[str, Any], reason: str, turn: Turn, policy: Policy) -> Step:
-    """The step with one more finding."""
-    for entry in step.entries:
-        turn = turn.after(entry)
-    return step._replace(entries=(*step.entries, raised(about, reason, LOOK, turn, policy)))
+    seals = session is not None and session.seals_batches
+    if link is None and seen:
+        seals = seen[0].sequence > 0
+    proven = not (other or behind or lost)
+    seals = seals or (link is not None and proven)
+    named = link.link if link else ""
+    missing = f"{link.last_entry}|{lost}" if link and lost else ""
+    fresh = Fresh(terminal, session, batch, told, keys, exported, seals, named, proven, missing)
+    return signed_on(event, fresh, turn, policy)
 
 
 def fits(wanted: str, terminal: Terminal) -> bool:
@@ -208,15 +221,22 @@ def fits(wanted: str, terminal: Terminal) -> bool:
 
 
 class Fresh(NamedTuple):
-    """What a sign-on gives a terminal: its batch, and the keys of the session, wrapped and made ready for it."""
+    """What a sign-on gives a terminal: the batch that it is told, and the keys of the session, wrapped and made ready.
+
+    `batch` is the one that was proven, `journal` what names its journal, `missing` an entry that it was told and that
+    is not here, and why ("entry|why"), '' for none.
+    """
 
     terminal: Terminal
     session: Session | None
     batch: str
+    told: str
     keys: tuple[bytes, bytes]
     exported: list[tuple[bytes, bytes]]
     seals_batches: bool
     journal: str
+    proven: bool
+    missing: str
 
 
 def fresh_keys(terminal: Terminal, wanted: str) -> Reads[tuple[tuple[bytes, bytes], list[tuple[bytes, bytes]]]]:
@@ -235,7 +255,6 @@ def fresh_keys(terminal: Terminal, wanted: str) -> Reads[tuple[tuple[bytes, byte
 def signed_on(event: Received, fresh: Fresh, turn: Turn, policy: Policy) -> Step:
     """The session as it is from now on, its entry, and the answer."""
     message, session, (pik, mak) = event.message, fresh.session, fresh.keys
-    journal, former = journals(session, fresh.journal)
     operator = message.get(63)[:2].strip()
     after = Session(
         fresh.terminal.terminal_id,
@@ -249,34 +268,32 @@ def signed_on(event: Received, fresh: Fresh, turn: Turn, policy: Policy) -> Step
         turn.now_us,
         fresh.terminal.mac_algorithm,
         fresh.seals_batches,
-        journal,
-        former,
+        session.journal if session else "",
+        session.former_journal if session else "",
     )
+    if not fresh.proven:
+        after = after._replace(
+            unproven_batch=fresh.told,
+            unproven_journal=fresh.journal,
+            unproven_entry=turn.entry,
+            unproven_missing=fresh.missing,
+        )
     facts = {
         "phase": "recorded",
         "terminal_id": after.terminal_id,
         "merchant_id": fresh.terminal.merchant_id,
         "actor": operator or "terminal",
-        "batch_number": fresh.batch,
-        "journal_known": fresh.batch == (session.batch if session else ""),
+        "batch_number": fresh.told,
+        "journal_known": fresh.told == (session.batch if session else ""),
         "journal": fresh.journal or None,
     }
-    answer = sign_on_answer(message, fresh.batch, pack_working_keys(working_keys(fresh.exported)), turn, policy)
+    answer = sign_on_answer(message, fresh.told, pack_working_keys(working_keys(fresh.exported)), turn, policy)
     terminal, writes = fresh.terminal, [put(SESSIONS, after)]
     if terminal.notice == SIGN_ON_AGAIN:
         terminal = terminal._replace(notice=NOTHING)
         writes.append(put(TERMINALS, terminal))
     answer.processing_request = terminal.notice if terminal.notice != NOTHING else ""
     return Step((turn.record(SIGN_ON, facts),), tuple(writes), (Outgoing(event.link, answer),))
-
-
-def journals(session: Session | None, named: str) -> tuple[str, str]:
-    """The journal of a terminal from now on, and the one before; a sign-on that names none changes nothing."""
-    if session is None:
-        return named, ""
-    if named in ("", session.journal):
-        return session.journal, session.former_journal
-    return named, session.journal
 
 
 def next_batch(batch: str | None, rules: Rules, turn: Turn, policy: Policy) -> str:
@@ -290,7 +307,7 @@ def next_batch(batch: str | None, rules: Rules, turn: Turn, policy: Policy) -> s
 def sign_off(event: Received, policy: Policy) -> Decision:
     """0820/002: no business before the next sign-on. Keys stay, for what is still under way."""
     message = event.message
-    admitted, _ = yield from admit_unsealed(event)
+    admitted, _ = yield from admit_unsealed(event, sessions=SESSIONS_TO_CHANGE)
     (turn,) = yield (TURN,)
     if isinstance(admitted, str):
         return turned_away(event, admitted, turn, policy)

@@ -28,7 +28,7 @@ from holdfast.domain.commands import (
     Means,
 )
 from holdfast.domain.policy import Policy
-from holdfast.domain.records import HOLDS, REQUESTS, SESSIONS, Hold, Request, Session
+from holdfast.domain.records import HOLDS, REQUESTS, SESSIONS, SESSIONS_TO_CHANGE, Hold, Request, Session
 from holdfast.domain.tables import Find, put
 from holdfast.errors import WireError
 from holdfast.ids import TraceKey
@@ -79,7 +79,7 @@ def tell(event: Received, policy: Policy) -> Decision:
         key, asked = key_of(message), parse_asked(message.get_bytes(FIELD))
     except (ValueError, WireError) as error:
         return (yield from unreadable(event, error, policy))
-    admitted, read = yield from admit(event, RowOf(REQUESTS, str(key)))
+    admitted, read = yield from admit(event, RowOf(REQUESTS, str(key)), sessions=SESSIONS_TO_CHANGE)
     if isinstance(admitted, str):
         (turn,) = yield (TURN,)
         return turned_away(event, admitted, turn, policy)

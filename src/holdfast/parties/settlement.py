@@ -26,7 +26,16 @@ from holdfast.domain import responses
 from holdfast.domain.commands import BATCH_UPLOAD, CLAIM, SCRIPT_NOTICE, SETTLEMENT
 from holdfast.domain.policy import Policy
 from holdfast.domain.projections import rows_of
-from holdfast.domain.records import BATCHES, CARDS, REQUESTS, SCHEMES, SESSIONS, Batch, Request
+from holdfast.domain.records import (
+    BATCHES,
+    CARDS,
+    REQUESTS,
+    SCHEMES,
+    SESSIONS,
+    SESSIONS_TO_CHANGE,
+    Batch,
+    Request,
+)
 from holdfast.domain.rules import EVERYWHERE
 from holdfast.domain.tables import Entry, Find, Write, put
 from holdfast.errors import WireError
@@ -91,7 +100,7 @@ def settle(event: Received, policy: Policy) -> Decision:
     except (ValueError, WireError) as error:
         return (yield from unreadable(event, error, policy))
     wants = (RowOf(REQUESTS, str(key)), RowOf(BATCHES, batch_of(str(key))), RowOf(SCHEMES, EVERYWHERE))
-    admitted, read = yield from admit_about_batch(event, *wants)
+    admitted, read = yield from admit_about_batch(event, *wants, sessions=SESSIONS_TO_CHANGE)
     (turn,) = yield (TURN,)
     if isinstance(admitted, str) or admitted.too_late(turn):
         return turned_away(event, admitted if isinstance(admitted, str) else responses.MAC_ERROR, turn, policy)
@@ -117,7 +126,10 @@ def settle(event: Received, policy: Policy) -> Decision:
     if key.batch == admitted.session.batch:
         rules = rules_for("", admitted.merchant, (everywhere, None, None))
         opened = next_batch(key.batch, rules, turn, policy)
-        writes += (put(SESSIONS, admitted.session._replace(batch=opened)),)
+        session = admitted.session._replace(batch=opened)
+        if session.unproven_batch:
+            session = session._replace(unproven_batch=next_batch(opened, rules, turn, policy))
+        writes += (put(SESSIONS, session),)
     return step._replace(write=writes, send=(answered(event, after[REQUESTS, str(key)], admitted, policy, ours),))
 
 

@@ -43,7 +43,14 @@ class _Turn(NamedTuple):
 
 TURN = _Turn()
 
-Want: TypeAlias = RowOf | Find | KeyOperation | _Turn
+
+class Aside(NamedTuple):
+    """Said, alone, to the part of the party that passes a decision on; it is answered there and goes no further."""
+
+    says: Any
+
+
+Want: TypeAlias = RowOf | Find | KeyOperation | _Turn | Aside
 """A `Find` is answered by the list of its rows."""
 
 _Read = TypeVar("_Read", covariant=True)

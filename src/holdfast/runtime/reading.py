@@ -108,6 +108,8 @@ class Reading:
         self._transaction = transaction
         self._failure = failure
         self._rows: dict[tuple[str, Key], Row | None] = {}
+        self._unlocked: set[tuple[str, Key]] = set()
+        """Rows of shared tables as they were read without a lock; who wants to change one reads it again."""
         self._found: dict[Find, list[Row]] = {}
         self._found_in: set[str] = set()
         """The tables that somebody has looked something up in."""
@@ -152,30 +154,39 @@ class Reading:
 
     async def _fetch(self, asking: list[Asker]) -> None:
         """One query per table, and one for all look-ups, for everything that these want now."""
-        keys: dict[str, tuple[Table, set[Key]]] = {}
+        keys: dict[Table, set[Key]] = {}
         finds: dict[Find, None] = {}
         for asker in asking:
             for want in asker.wants:
                 if type(want) is RowOf:
                     table, key = want
                     place = (table.name, key)
-                    if place in self._rows:
+                    if self._is_known(table, place):
                         continue
                     if table.reference and place in self._reference:
                         # Taken over now: what another event wants may empty the cache before it is asked for.
                         self._rows[place] = self._reference.get(place)
                     else:
-                        keys.setdefault(table.name, (table, set()))[1].add(key)
+                        keys.setdefault(table, set()).add(key)
                 elif type(want) is Find and want not in self._found:
                     finds[want] = None
-        for _, (table, wanted) in sorted(keys.items()):
-            await self._fetch_rows(table, sorted(wanted))
+        for table in sorted(keys, key=_order):
+            await self._fetch_rows(table, sorted(keys[table]))
         if finds:
             self._found.update(zip(finds, await self._transaction.find(list(finds)), strict=True))
             self._found_in.update(find.table.name for find in finds)
 
+    def _is_known(self, table: Table, place: tuple[str, Key]) -> bool:
+        """Whether the row was read, and, where it is wanted with a lock, with a lock."""
+        return place in self._rows and (place not in self._unlocked or table.shared)
+
     async def _fetch_rows(self, table: Table, wanted: list[Key]) -> None:
         rows = await self._transaction.fetch(table, wanted)
+        places = [(table.name, key) for key in wanted]
+        if table.shared:
+            self._unlocked.update(places)
+        elif self._unlocked:
+            self._unlocked.difference_update(places)
         for key in wanted:
             if table.reference:
                 self._reference.keep((table.name, key), rows.get(key))
@@ -202,7 +213,7 @@ class Reading:
         place = (table.name, key)
         if not table.reference or place in self._touched:
             asker.places.append(place)
-        if place in self._rows:
+        if self._is_known(table, place):
             return self._rows[place]
         if table.reference and place in self._reference:
             return self._reference.get(place)
@@ -278,6 +289,11 @@ class Reading:
                     where = tuple((name, getattr(row, name)) for name in index)
                     changed = self._touched_where.setdefault((write.table.name, where), {})
                     changed[write.key] = row if finds_it else None
+
+
+def _order(table: Table) -> tuple[str, bool]:
+    """By name; rows that are wanted both ways are locked last, so that what is known of them is what the lock keeps."""
+    return table.name, not table.shared
 
 
 _WAYS: dict[type, Callable[[Reading, Asker, Any], Any]] = {

@@ -179,7 +179,7 @@ def audit(register: OwnRegister, book: OwnBook, labels: Labels | None, complain:
 
 
 def of_devices(register: OwnRegister, terminal_id: str, signed_on: int, complain: Complain) -> None:
-    """Of so many devices of one number that signed on, each but the first is named by a finding."""
+    """Of so many devices of one number that signed on and were heard, each but the first is named by a finding."""
     found = sum(facts.get("terminal_id") == terminal_id and ANOTHER in facts["reason"] for facts in register.findings)
     if found < signed_on - 1:
         complain(f"I2: {signed_on} devices were terminal {terminal_id}, and {found} findings name another one")

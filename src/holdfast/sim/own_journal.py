@@ -6,6 +6,8 @@ from holdfast.sim.logbook import Facts, Kept
 from holdfast.sim.own_register import MONEY_KINDS
 
 STANS = 999_999
+SIGN_ON_AGAIN = "77"
+"""The answer to a request of a batch that is not open, which proves nothing."""
 
 
 class Former(NamedTuple):
@@ -27,7 +29,7 @@ class OwnJournal:
         self.in_flight = self.reversal = self.settling = self.batch = ""
         self.stan = 0
         self.signed_on = False
-        """Whether it ever did."""
+        """Whether it ever did, and a request of its batch was answered after that: a sign-on alone proves no device."""
         self.rebuilt = 0
         """How often it was damaged and is whole again."""
         for facts in log:
@@ -89,7 +91,10 @@ class OwnJournal:
         if self.in_flight == key:
             self.in_flight = ""
         if facts["kind"] == "sign-on" and facts["outcome"] == "approved":
-            self.batch, self.signed_on = facts["batch"], True
+            self.batch = facts["batch"]
+        in_its_batch = "register_entry" in facts and facts.get("response_code") != SIGN_ON_AGAIN
+        if facts["kind"] in MONEY_KINDS and in_its_batch and self.batch:
+            self.signed_on = True
 
     def _is_recovered(self, key: str, facts: Facts) -> None:
         """The register's word of a request; `lost` where the journal knew nothing of it any more."""

@@ -110,6 +110,10 @@ STATEMENTS = (
         "seals_batches" boolean NOT NULL,
         "journal" text COLLATE "C" NOT NULL,
         "former_journal" text COLLATE "C" NOT NULL,
+        "unproven_batch" text COLLATE "C" NOT NULL,
+        "unproven_journal" text COLLATE "C" NOT NULL,
+        "unproven_entry" text COLLATE "C" NOT NULL,
+        "unproven_missing" text COLLATE "C" NOT NULL,
         PRIMARY KEY ("terminal_id")
     )""",
     """CREATE TABLE "cards" (
