@@ -179,7 +179,31 @@ def a_second_completion(world: World) -> None:
     )
 
 
+def opens(facts: dict[str, Any]) -> bool:
+    return facts.get("phase") == "asked" and facts["kind"] == "pre-authorization"
+
+
+def a_card_is_another(world: World) -> None:
+    rewrite(world.acquirers.database, "A", opens, card="621000******9999")
+
+
+def a_reference_number_is_another(world: World) -> None:
+    rewrite(world.acquirers.database, "A", opens, rrn="A00000000000")
+
+
+def an_entry_tells_the_card_number(world: World) -> None:
+    rewrite(world.acquirers.database, "A", opens, beside=world.plan.cards[3].pan)
+
+
+def the_book_tells_a_pin(world: World) -> None:
+    rewrite(world.issuer.database, "I", lambda facts: facts.get("phase") == "judged", beside=world.plan.cards[0].pin)
+
+
 SPOILT = [
+    (a_card_is_another, "I2"),
+    (a_reference_number_is_another, "I2"),
+    (an_entry_tells_the_card_number, "I8"),
+    (the_book_tells_a_pin, "I8"),
     (an_entry_is_missing, "I6"),
     (two_entries_changed_places, "I6"),
     (a_leaf_is_another, "I6"),
@@ -222,6 +246,6 @@ def test_the_auditor_shares_no_fold_with_the_product(repository: Any) -> None:
         "register.tree",
     )
     own = ("own_book", "own_journal", "own_register", "own_rows")
-    for name in ("amounts", "auditor", "findings", "folds", "logbook", "witness", *own):
+    for name in ("amounts", "auditor", "facts", "findings", "folds", "logbook", "witness", *own):
         text = (repository / "src" / "holdfast" / "sim" / f"{name}.py").read_text(encoding="utf-8")
         assert [module for module in shared if f"holdfast.{module}" in text] == []

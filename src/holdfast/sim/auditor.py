@@ -25,6 +25,7 @@ from typing import Any
 from holdfast.domain.records import ACCOUNTS, ANSWERS, BATCHES, DEVICES, FREEZES, HOLDS, REQUESTS, SALES
 from holdfast.domain.tables import Table
 from holdfast.sim import amounts, findings, not_found, own_rows
+from holdfast.sim.facts import audit_currency, audit_hosts, audit_journal
 from holdfast.sim.folds import entry_of
 from holdfast.sim.labels import DEVICE_LOST, JOURNAL_TORN, TAKEN_BACK, Labels
 from holdfast.sim.logbook import Complain, Facts, Given, Kept, read
@@ -87,6 +88,7 @@ class Auditor:
                 self._same_hold(hold_id, unlike)
         self._money()
         amounts.audit(self.register, self._given, self._complain)
+        audit_hosts(self.register, self.book, self._complain)
         self._register_equals()
         self._book_equals()
 
@@ -233,6 +235,7 @@ class Auditor:
             self._believes(key, belief, journal.told.get(key, facts), int(facts["amount"]))
             said = str(facts.get("original_code", "")), str(facts.get("original_date", ""))
             not_found.audit(self.register, self.register.requests.get(key), *said, self._complain)
+        audit_journal(terminal_id, journal, self.register, self._complain)
         self._journal_equals(terminal_id, journal, device.database)
         return journal
 
@@ -279,6 +282,7 @@ class Auditor:
             stands = self._stands(paper.trace_key)
             said = paper.request.get(38), paper.request.get(61)[12:16]
             not_found.audit(self.register, request, *said, self._complain)
+            audit_currency(paper.trace_key, paper.request, paper.answer, self._complain)
             sealed = paper.answer is not None and MAC_FIELD in paper.answer.fields
             gone = paper.outcome == "reversed" or (paper.outcome == "declined" and sealed)
             if paper.outcome in ("asked", "stored"):

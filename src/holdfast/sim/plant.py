@@ -3,7 +3,15 @@
 They live in the modules `bugs_…`, by the party in which they are, and nowhere else.
 """
 
-from holdfast.sim import bugs_acquirer, bugs_engine, bugs_harmless, bugs_issuer, bugs_terminal, bugs_trade
+from holdfast.sim import (
+    bugs_acquirer,
+    bugs_engine,
+    bugs_facts,
+    bugs_harmless,
+    bugs_issuer,
+    bugs_terminal,
+    bugs_trade,
+)
 from holdfast.sim.tampering import HONEST, Bug, Cast
 
 __all__ = ["BUGS", "HARMLESS", "HONEST", "Bug", "Cast"]
@@ -14,6 +22,7 @@ BUGS: dict[str, Bug] = {
     **bugs_trade.BUGS,
     **bugs_issuer.BUGS,
     **bugs_engine.BUGS,
+    **bugs_facts.BUGS,
     **bugs_harmless.BUGS,
 }
 

@@ -11,9 +11,10 @@ import orjson
 
 from holdfast.domain.records import REQUESTS
 from holdfast.domain.tables import DUE
+from holdfast.sim.facts import audit_slip
 from holdfast.sim.labels import Labels
 from holdfast.sim.logbook import Facts, Kept
-from holdfast.sim.own_register import ADVICE, BALANCE, of_business
+from holdfast.sim.own_register import ADVICE, BALANCE, OPENING, of_business
 
 LATER = ("expire:", "release:")
 """What is not due within an hour: the end of a hold, and the rest of one that was completed."""
@@ -47,6 +48,7 @@ class Witness:
         self._complain = complain
         self._labels = labels or Labels()
         self._read: dict[str, int] = {}
+        self._opened: dict[str, Facts] = {}
         self._approved: dict[str, Facts] = {}
         self._stands: dict[str, str] = {}
         """Entries that refuse a reversal because what it means stands, and what that is."""
@@ -64,12 +66,16 @@ class Witness:
             self._complain(f"I1: the receipt for {receipt.trace_key} names {named}, which does not say approved")
         elif named is None and told.get("rrn", "") == "":
             self._complain(f"I1: the receipt for {receipt.trace_key} names nothing")
+        if facts is not None:
+            audit_slip(told, self._opened[receipt.trace_key], facts, self._complain)
 
     def _read_on(self) -> None:
         for name, log in self._register.logs.items():
             first = self._read.get(name, 0)
             for entry in log.entries[first:]:
                 facts = orjson.loads(entry.body)
+                if facts.get("phase") in OPENING and "trace_key" in facts:
+                    self._opened[facts["trace_key"]] = facts
                 if of_business(facts):
                     self._approved[facts["trace_key"]] = facts
                 if facts.get("undoes") == "built upon":

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from holdfast.clock import MINUTE_US, SECOND_US, local
 from holdfast.money import percent_of
 from holdfast.parties.entered import KINDS
+from holdfast.sim.facts import Asked
 from holdfast.sim.guests import COMMANDS, FOLLOWS, OF_TERMINAL, PLACES, PRE_AUTH, WISHES, Notebook, Posting, Slip
 from holdfast.sim.habits import Habits, Till
 from holdfast.sim.machine import Stage
@@ -62,6 +63,14 @@ class Visit:
         self.posting: Posting | None = None
         self.arguments: dict[str, Any] = {}
 
+    def asked(self) -> Asked:
+        """What was asked for. Who says the wrong code or date names something else, and a slip that was printed
+        before it had a reference number names what stands of its hold."""
+        names = not self.wish.startswith("wrong") and (self.posting is None or self.posting.rrn)
+        meant = self.posting or self.slip if names and self.name not in PLACES else None
+        pan, amount_minor = self.arguments["card"]["pan"], self.arguments.get("amount_minor", 0)
+        return Asked(self.name, pan, amount_minor, meant.trace_key if meant is not None else "")
+
 
 class Cashier:
     """One cashier at one till, until closing time."""
@@ -78,6 +87,8 @@ class Cashier:
         self._dice = Random(f"{self._seed}/cashier")
         self._only = only
         self._habits = Habits(stage, till)
+        self.asked: dict[str, Asked] = {}
+        """What he asked for, by trace key: as far as the till ever told him which."""
         self.guests: list[str] = []
         """Those who came, by name: `T0000001:7` is the seventh who might come to that till."""
         self._known = 0
@@ -162,6 +173,7 @@ class Cashier:
             self._write_down(visit, told)
         if told.get("trace_key") and name in KINDS:
             self._last_key = told["trace_key"]
+            self.asked[self._last_key] = visit.asked()
         if not self.awaits(visit):
             return
         self._serving = None

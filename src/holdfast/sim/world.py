@@ -23,6 +23,7 @@ from holdfast.parties.step import Command
 from holdfast.sim import plan as plans
 from holdfast.sim.auditor import Auditor
 from holdfast.sim.devices import Workshop
+from holdfast.sim.facts import audit_asked, audit_secrets
 from holdfast.sim.faults import CUT_OVER, NEW_YEAR, OVERTAKEN, Faults, Hostility
 from holdfast.sim.foreign import ForeignNetwork
 from holdfast.sim.guests import Notebook
@@ -214,6 +215,10 @@ class World:
                 auditor.terminal(till.name, till.database, till.machine.name, till.former)
             else:
                 auditor.standard(till.terminal)
+        for cashier in self.cashiers:
+            audit_asked(cashier.asked, auditor.register, self.plan, self.complain)
+        former = {each.name: each.database for till in self._ours for each in till.former}
+        audit_secrets({**self._databases, **former}, self.plan, self.complain)
 
     @property
     def guests(self) -> list[str]:
