@@ -24,7 +24,7 @@ from typing import Any
 
 from holdfast.domain.records import ACCOUNTS, ANSWERS, BATCHES, DEVICES, FREEZES, HOLDS, REQUESTS, SALES
 from holdfast.domain.tables import Table
-from holdfast.sim import amounts, findings, not_found, own_rows
+from holdfast.sim import amounts, ends, findings, not_found, own_rows, refusals
 from holdfast.sim.facts import audit_currency, audit_hosts, audit_journal
 from holdfast.sim.folds import entry_of
 from holdfast.sim.labels import DEVICE_LOST, JOURNAL_TORN, TAKEN_BACK, Labels
@@ -89,6 +89,9 @@ class Auditor:
         self._money()
         amounts.audit(self.register, self._given, self._complain)
         audit_hosts(self.register, self.book, self._complain)
+        of_both = self.register, self.book, self._given, self._labels or Labels(), self._complain
+        refusals.audit(*of_both)
+        ends.audit(*of_both)
         self._register_equals()
         self._book_equals()
 
@@ -181,6 +184,7 @@ class Auditor:
             for hold_id in sorted(holds):
                 if holds[hold_id].state == "held":
                     self._complain(f"I5: hold {hold_id} still stands at the {whose} at the end")
+        ends.undelivered(self.register, self._labels or Labels(), self._complain)
 
     def kinds(self) -> tuple[dict[str, int], frozenset[str]]:
         """How many requests of each kind are registered, and the kinds of which one was approved at least."""
@@ -237,6 +241,8 @@ class Auditor:
             not_found.audit(self.register, self.register.requests.get(key), *said, self._complain)
         audit_journal(terminal_id, journal, self.register, self._complain)
         self._journal_equals(terminal_id, journal, device.database)
+        if not device.lost:
+            ends.of_cards(terminal_id, journal, device.database, self._complain)
         return journal
 
     def _believes(self, key: str, belief: str, told: Facts, amount_minor: int) -> None:

@@ -49,7 +49,8 @@ class Walk:
         self.held_minor = 0
         self.expires_us = 0
         self.code = ""
-        self._posts: list[int] = []
+        self.posts: list[list[Any]] = []
+        """The acts that post and were not voided since."""
         self._before: list[int] = []
         """What was held before each of them."""
 
@@ -64,14 +65,14 @@ class Walk:
         if name in ("place", "sell"):
             return self.state == "none"
         if name in ("increase", "void"):
-            return held and not self._posts
+            return held and not self.posts
         if name in ("reopen", "take-back"):
-            voids_the_last = bool(self._posts) and self._posts[-1] == amount_minor
+            voids_the_last = bool(self.posts) and self.posts[-1][2] == amount_minor
             return voids_the_last and not self.refunded_minor and self.state in ("held", "completed")
         if name == "refund":
             return self.refunded_minor + amount_minor <= self.completed_minor
         if name == "release":
-            return held and bool(self._posts)
+            return held and bool(self.posts)
         return held and name in ("complete", "complete-part", "expire")
 
     def freezes_rightly(self, act: list[Any]) -> bool:
@@ -79,7 +80,7 @@ class Walk:
 
         What it freed may be spent by now.
         """
-        if act[0] != "reopen" or not self._posts:
+        if act[0] != "reopen" or not self.posts:
             return True
         frozen_minor = act[3].get("frozen_minor", 0) if len(act) > 3 else 0
         before_minor = self._before[-1]
@@ -94,14 +95,14 @@ class Walk:
         if name in ("place", "increase", "sell"):
             self.requested_minor += amount_minor
         if name in ("complete", "complete-part", "sell"):
-            self._posts.append(amount_minor)
+            self.posts.append(act)
             self._before.append(self.held_minor)
         elif name in ("reopen", "take-back"):
-            self._posts.pop()
+            self.posts.pop()
             self._before.pop()
         elif name == "refund":
             self.refunded_minor += amount_minor
-        self.completed_minor = sum(self._posts)
+        self.completed_minor = sum(post[2] for post in self.posts)
         if name in ("place", "increase", "reopen"):
             self.held_minor += frozen_minor
         elif name == "complete-part":

@@ -37,6 +37,8 @@ DEVICE_LOST = "device lost"
 """The former one is gone with what it had not delivered (terminal)."""
 JOURNAL_TORN = "journal torn"
 """The last entries of a journal are gone after a power cut (terminal, once for each; and the trace keys of these)."""
+WRONG_PIN, RIGHT_PIN = "wrong PIN", "right PIN"
+"""A cardholder entered it (trace key)."""
 
 OF_THE_ISSUER = (ISSUER_OBJECTS, ISSUER_DOUBLED, ISSUER_FORGOT)
 

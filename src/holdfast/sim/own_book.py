@@ -1,7 +1,17 @@
 """The auditor's own fold of the issuer's book: answers, holds, and where the money must lie."""
 
+from typing import Any, NamedTuple
+
 from holdfast.sim.folds import OwnHold, entry_of
 from holdfast.sim.logbook import Complain, Facts
+
+
+class Moment(NamedTuple):
+    """What an issuer knew of an account when it judged a question: what is available, and its own habits then."""
+
+    available_minor: int
+    frozen_percent: int
+    habits: dict[str, str]
 
 
 class OwnAnswer:
@@ -26,7 +36,11 @@ class OwnBook:
         self.begun: dict[str, int] = {}
         self.holds: dict[str, OwnHold] = {}
         self.answers: dict[str, OwnAnswer] = {}
+        self.moments: dict[str, Moment] = {}
+        """By exchange: what was known before it was judged."""
         self.odd: list[Facts] = []
+        self._frozen_percents: dict[str, int] = {}
+        self._habits: dict[str, dict[str, str]] = {}
         self._complain = complain
         for facts in log:
             self._follow(facts)
@@ -38,7 +52,11 @@ class OwnBook:
         if facts["kind"] == "refusal":
             self.odd.append(facts)
         if phase == "opened":
-            self.accounts[facts["account"]["id"]] = {"available": 0, "held": 0}
+            self._opens(facts["account"])
+        if phase == "imported":
+            self._habits |= {issuer: habits_of(text) for issuer, text in facts.get("links", ())}
+        if phase == "judged":
+            self.moments[facts["exchange_id"]] = self._moment(facts)
         self._post(facts)
         if phase == "opened":
             self.begun |= {account: subs["available"] for account, subs in self.accounts.items()}
@@ -51,6 +69,15 @@ class OwnBook:
             self._answer(f"{facts['exchange_id']}#release", facts)
         elif phase == "recorded":
             self._undo(facts)
+
+    def _opens(self, account: dict[str, Any]) -> None:
+        self.accounts[account["id"]] = {"available": 0, "held": 0}
+        self._frozen_percents[account["id"]] = account["frozen_percent"]
+
+    def _moment(self, facts: Facts) -> Moment:
+        account_id = facts.get("account_id", "")
+        available_minor = self.accounts[account_id]["available"] if account_id else 0
+        return Moment(available_minor, self._frozen_percents.get(account_id, 0), self._habits.get(facts["issuer"], {}))
 
     def _post(self, facts: Facts) -> None:
         postings = facts.get("postings", ())
@@ -88,3 +115,8 @@ class OwnBook:
             account["held"] += walk.held_minor
             money[f"{placed['issuer']}/clearing"]["available"] += walk.taken_minor
         return money
+
+
+def habits_of(text: str) -> dict[str, str]:
+    """What an issuer's link says of its habits: what is usual is not said."""
+    return dict(each.split("=", 1) for each in text.split(";") if each)

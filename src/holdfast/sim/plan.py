@@ -229,5 +229,5 @@ def _account(dice: Random, number: int, card: CardOf) -> dict[str, Any]:
         "status": "normal",
         "pin": card.pin,
         "frozen_percent": dice.choice((100, 115)),
-        "available_minor": dice.choice((8_000_00, 20_000_00, 60_000_00)),
+        "available_minor": dice.choice((2_000_00, 20_000_00, 60_000_00)),
     }

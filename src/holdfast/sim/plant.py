@@ -5,6 +5,7 @@ They live in the modules `bugs_…`, by the party in which they are, and nowhere
 
 from holdfast.sim import (
     bugs_acquirer,
+    bugs_answers,
     bugs_engine,
     bugs_facts,
     bugs_harmless,
@@ -20,6 +21,7 @@ BUGS: dict[str, Bug] = {
     **bugs_terminal.BUGS,
     **bugs_acquirer.BUGS,
     **bugs_trade.BUGS,
+    **bugs_answers.BUGS,
     **bugs_issuer.BUGS,
     **bugs_engine.BUGS,
     **bugs_facts.BUGS,

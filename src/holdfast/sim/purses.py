@@ -16,6 +16,8 @@ NONCE_BYTES = 4
 CURRENCY = "156"
 WAYS = ("chip", "chip", "contactless", "stripe", "keyed", "fallback")
 PIN_SHARE = 0.3
+WRONG_PIN, WRONG_PIN_SHARE = "654321", 0.04
+"""So often a PIN is entered, and a wrong one."""
 PINLESS = ("moto",)
 STRIPE_ONLY = "101"
 """Service code of a card without a chip."""
@@ -34,7 +36,8 @@ class Purse:
         if command in PINLESS:
             return {"card": {"pan": card.pan, "expiry": card.expiry, "entry": "keyed"}}
         way = dice.choice(WAYS)
-        pin = card.pin if dice.random() < PIN_SHARE else ""
+        drawn = dice.random()
+        pin = "" if drawn >= PIN_SHARE else WRONG_PIN if drawn < WRONG_PIN_SHARE else card.pin
         if way == "keyed":
             return {"card": {"pan": card.pan, "expiry": card.expiry, "entry": way}, "pin": pin}
         if way in ("stripe", "fallback"):

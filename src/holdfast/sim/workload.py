@@ -16,9 +16,11 @@ from typing import Any, NamedTuple
 from holdfast.clock import MINUTE_US, SECOND_US, local
 from holdfast.money import percent_of
 from holdfast.parties.entered import KINDS
+from holdfast.sim import purses
 from holdfast.sim.facts import Asked
 from holdfast.sim.guests import COMMANDS, FOLLOWS, OF_TERMINAL, PLACES, PRE_AUTH, WISHES, Notebook, Posting, Slip
 from holdfast.sim.habits import Habits, Till
+from holdfast.sim.labels import RIGHT_PIN, WRONG_PIN
 from holdfast.sim.machine import Stage
 from holdfast.sim.plan import choose_card
 from holdfast.sim.purses import Purse
@@ -83,6 +85,7 @@ class Cashier:
         self._staff = shop.staff
         self._staff.append(self)
         self._complain = stage.complain
+        self._labels = stage.labels
         self._seed = f"{stage.seed}/{till.name}"
         self._dice = Random(f"{self._seed}/cashier")
         self._only = only
@@ -174,6 +177,7 @@ class Cashier:
         if told.get("trace_key") and name in KINDS:
             self._last_key = told["trace_key"]
             self.asked[self._last_key] = visit.asked()
+            self._note_pin(visit, self._last_key)
         if not self.awaits(visit):
             return
         self._serving = None
@@ -193,6 +197,10 @@ class Cashier:
             self._scheduler.after(pause_us(visit.dice), again)
         else:
             self._scheduler.after(pause_us(visit.dice), self._next)
+
+    def _note_pin(self, visit: Visit, trace_key: str) -> None:
+        if pin := visit.arguments.get("pin"):
+            self._labels.put(trace_key, WRONG_PIN if pin == purses.WRONG_PIN else RIGHT_PIN)
 
     def _again(self, visit: Visit, guest: Guest, tries: int) -> None:
         if self._serving is visit:
