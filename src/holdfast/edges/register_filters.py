@@ -7,6 +7,7 @@ import typer
 
 from holdfast.clock import date_of_mmdd
 from holdfast.edges import register_output as show_as
+from holdfast.edges.output import SHORT_KINDS
 from holdfast.errors import BadInput
 from holdfast.ids import parse_trace_key, without_repeat
 from holdfast.money import parse_amount
@@ -63,7 +64,7 @@ def parse_day(text: str, now_us: int) -> date:
 
 def parse_kind(text: str) -> str:
     """A kind as the tables print it or as it is called in full; BadInput for anything else."""
-    known = {show_as.SHORT_KINDS.get(kind, kind): kind for kind in show_as.KINDS} | {k: k for k in show_as.KINDS}
+    known = {SHORT_KINDS.get(kind, kind): kind for kind in show_as.KINDS} | {k: k for k in show_as.KINDS}
     if text not in known:
         raise BadInput(f"--kind {text!r} is not one of {', '.join(show_as.KINDS)}")
     return known[text]
