@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from holdfast.domain import responses
 from holdfast.domain.commands import BATCH_UPLOAD, SETTLEMENT, UPLOAD_MTI
-from holdfast.domain.records import SALES, Device, Sale
+from holdfast.domain.records import DEVICES, SALES, Device, Sale
 from holdfast.domain.tables import DUE, Due, Find, Write, put, remove
 from holdfast.ids import TraceKey, parse_trace_key
 from holdfast.parties import advices
@@ -214,10 +214,13 @@ def as_listed(sales: Iterable[Sale]) -> list[dict[str, Any]]:
 
 
 def forget(due: Due, batch: str, settings: TerminalSettings) -> Decision:
-    """Drop the card numbers of a batch that is closed, some at a time; what is still told keeps its own until then."""
-    (sales,) = yield (of_batch(batch),)
+    """Drop the card numbers of a batch that is closed, some at a time; what is still told keeps its own until then,
+    and while a reversal waits or a settlement is under way all of them are kept.
+    """
+    sales, device = yield of_batch(batch), RowOf(DEVICES, settings.terminal_id)
+    busy = device is not None and bool(device.reversal or device.settling)
     sealed = [sale for sale in sales if sale.pan_sealed is not None]
-    over = [sale.trace_key for sale in sealed if not sale.delivery]
+    over = [] if busy else [sale.trace_key for sale in sealed if not sale.delivery]
     rows: tuple[Sale | None, ...] = ()
     if over:
         rows = yield tuple(RowOf(SALES, key) for key in over[:FORGET_MAX])

@@ -10,6 +10,7 @@ from typing import Any
 from holdfast.clock import local
 from holdfast.domain import responses
 from holdfast.domain.commands import DOWNLOAD, SIGN_OFF, SIGN_ON
+from holdfast.domain.journal import FIRST_BATCH
 from holdfast.domain.records import DEVICES, SALES, Device, Sale
 from holdfast.domain.tables import DUE, Due, Write, put, remove
 from holdfast.errors import BadInput, WireError
@@ -199,7 +200,15 @@ def sign_on_answered(message: Message, device: Device, sale: Sale, settings: Ter
     told = {"batch": batch, "rrn": message.get(37) or None, **notice_of(message)}
     _approved(page, sale, code, told | told_time(message, turn.now_us, settings.zone))
     page.keep_keys(device.tmk, *wrapped)
-    return concluded(page, sale.trace_key, reversal_now(device, turn))
+    duties = (*reversal_now(device, turn), *forget_batch(device, batch, turn))
+    return concluded(page, sale.trace_key, duties)
+
+
+def forget_batch(device: Device, batch: str, turn: Turn) -> tuple[Write, ...]:
+    """Whoever signs on to another batch keeps no card numbers of the one before: it is not settled here any more."""
+    if device.mending or device.batch in (batch, FIRST_BATCH):
+        return ()
+    return (put(DUE, Due(f"forget:{device.batch}", turn.now_us, 0, turn.now_us)),)
 
 
 def working_keys_of(message: Message) -> tuple[WorkingKeys | None, str | None]:
