@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from holdfast.domain.records import DEVICES, TERMINALS
+from holdfast.domain.records import DEVICES, SALES, SESSIONS, TERMINALS
+from holdfast.domain.tables import DUE
 from holdfast.parties.settings import Parameters, parameters_from, parse_download
 from tests.parties.pos_world import CARD, MERCHANT_ID, TERMINAL_ID, TMK, PosWorld, answer_to
 
@@ -224,6 +225,21 @@ def test_a_full_journal_must_be_settled_first() -> None:
     world.approved("settle")
     assert (world.device.asked_n, world.device.batch) == (0, "000002")
     world.approved("sale", **SALE)
+
+
+def test_whoever_signs_on_to_another_batch_keeps_no_card_numbers_of_the_one_before() -> None:
+    world = PosWorld().signed_on()
+    sold = world.approved("sale", **SALE)["trace_key"]
+    world.approved("sign-on")
+    world.later(0)
+    assert world.terminal.rows[SALES][sold].pan_sealed is not None, "the batch is the same, and not settled"
+    session = world.acquirer.rows[SESSIONS][TERMINAL_ID]
+    world.acquirer.rows[SESSIONS][TERMINAL_ID] = session._replace(batch="000009")
+    world.approved("sign-on")
+    world.later(0)
+    assert world.device.batch == "000009"
+    assert world.terminal.rows[SALES][sold].pan_sealed is None
+    assert not [key for key in world.terminal.rows[DUE] if str(key).startswith("forget:")]
 
 
 def test_loading_a_terminal_again_goes_on_with_its_counters() -> None:
