@@ -88,11 +88,13 @@ async def test_a_rewritten_register_cannot_be_proven_to_extend(sqlite_ground: Sq
     assert first is not None
     assert second is not None
     await sqlite_ground.spoil("acquirer", "UPDATE entries SET leaf = $1 WHERE number = 3", bytes(32))
+    reader = await sqlite_ground.reader("acquirer")
     with pytest.raises(RegisterBroken, match="log A of 32 entries does not extend the one of 14"):
         await proofs.prove_consistency(reader, first.signed, second.signed, key)
     with pytest.raises(RegisterBroken, match="the path does not lead from the entry to the root"):
         await proofs.prove_entry(reader, "A", 4, key, 0)
     await sqlite_ground.spoil("acquirer", "DELETE FROM entries WHERE number = 3")
+    reader = await sqlite_ground.reader("acquirer")
     with pytest.raises(RegisterBroken, match="the tree has gaps"):
         await proofs.prove_entry(reader, "A", 4, key, 0)
 
