@@ -57,11 +57,6 @@ def by_the_calendar(facts: Facts) -> Facts:
     return {"business_date": local_date(facts["at"]).isoformat()}
 
 
-def of_the_hold(facts: Facts) -> Facts:
-    """Whatever is meant, the hold is named."""
-    return {"original": facts["hold_id"]} if "original" in facts and "hold_id" in facts else {}
-
-
 def last_four_only(facts: Facts) -> Facts:
     """The mask hides the first digits, too."""
     return {"card": "*" * 12 + facts["card"][-4:]} if facts.get("card") else {}
@@ -101,9 +96,6 @@ BUGS: dict[str, Bug] = {
     "rrn-without-log": Bug(
         "two logs give the same reference number",
         acquirer(decided=opening(lambda facts: {"rrn": f"{facts['number']:012d}"})),
-    ),
-    "original-is-the-hold": Bug(
-        "a refund's entry names the hold, not what is refunded", acquirer(decided=opening(of_the_hold))
     ),
     "operator-is-system": Bug(
         "an entry does not say which operator asked", acquirer(decided=opening(lambda facts: {"actor": "system"}))

@@ -1,8 +1,7 @@
 """What entries and slips say, held against what was asked for; the other folds judge what came of it.
 
     a request    what opens it says the amount, card, kind, merchant, terminal and operator of what a cashier asked, and
-                 the currency; its business date follows from its time, its RRN from its log and number; and
-                 `original` is the entry of the slip that was in the cashier's hand
+                 the currency; its business date follows from its time, its RRN from its log and number
     a journal    says the same of a request as the register, and so does the book
     a slip       says what the entries said that were there the moment it was printed
     a finding    has an owner, something to do, a reason, and a time that is not too far off
@@ -62,12 +61,11 @@ OF_A_SLIP = ("amount", "card", "currency", "kind")
 
 
 class Asked(NamedTuple):
-    """What a cashier asked of a till. `meant` is the trace key of the slip in hand, "" where none was, or misread."""
+    """What a cashier asked of a till."""
 
     command: str
     pan: str
     amount_minor: int
-    meant: str
 
 
 class Wanted(NamedTuple):
@@ -178,9 +176,6 @@ def audit_asked(asked: Mapping[str, Asked], register: OwnRegister, plan: Plan, c
         of_card = {"card": masked(wish.pan), "issuer": issuers[wish.pan]}
         of_card["scheme"] = plan.scheme_of(of_card["issuer"])
         Wanted(f"entry {request.exchange_id} of {key}", wanted | some(of_card, opened)).of(opened, complain)
-        meant = register.requests.get(wish.meant)
-        if meant is not None and ("original" in opened or opened["phase"] == "asked"):
-            Wanted(f"entry {request.exchange_id} of {key}", {"original": meant.exchange_id}).of(opened, complain)
 
 
 def audit_secrets(databases: Mapping[str, Kept], plan: Plan, complain: Complain) -> None:

@@ -66,12 +66,8 @@ class Visit:
         self.arguments: dict[str, Any] = {}
 
     def asked(self) -> Asked:
-        """What was asked for. Who says the wrong code or date names something else, and a slip that was printed
-        before it had a reference number names what stands of its hold."""
-        names = not self.wish.startswith("wrong") and (self.posting is None or self.posting.rrn)
-        meant = self.posting or self.slip if names and self.name not in PLACES else None
-        pan, amount_minor = self.arguments["card"]["pan"], self.arguments.get("amount_minor", 0)
-        return Asked(self.name, pan, amount_minor, meant.trace_key if meant is not None else "")
+        """What was asked for."""
+        return Asked(self.name, self.arguments["card"]["pan"], self.arguments.get("amount_minor", 0))
 
 
 class Cashier:
