@@ -38,6 +38,10 @@ FREEZES = frozenset({"pre-authorization", "moto-pre-authorization", "increment"}
 COMPLETES = frozenset({"completion", ADVICE})
 
 
+SEVERAL = 3
+"""What was under way when the acquirer said no is not all in its logs: one or two that look wrong may be right."""
+
+
 def audit(register: OwnRegister, book: OwnBook, given: Given, labels: Labels, complain: Complain) -> None:
     """Judge what both hosts answered."""
     originals = {request.exchange_id: str(request.opened.get("original", "")) for request in register.requests.values()}
@@ -47,10 +51,14 @@ def audit(register: OwnRegister, book: OwnBook, given: Given, labels: Labels, co
             _declined(facts, book.holds.get(facts.get("hold_id", "")), originals.get(exchange_id, ""), complain)
             _cover(facts, book.moments[exchange_id], book.holds, complain)
             _pin(facts, labels, complain)
+    odd: list[str] = []
     for request in register.requests.values():
         if refused_by_itself(request, book):
             hold = register.holds.get(request.opened.get("hold_id", ""))
-            _refused(request, hold, rules_for(request, given), complain)
+            _refused(request, hold, rules_for(request, given), odd.append)
+    if len(odd) >= SEVERAL:
+        for what in odd:
+            complain(what)
 
 
 # --- the issuer ---------------------------------------------------------------------------------------------------
